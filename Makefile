@@ -1,0 +1,92 @@
+# Every target makes the virtual environment it needs in .venv; `make` alone lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+TOOLS := .venv/.tools
+OLDEST := .venv-oldest/bin
+OLDEST_READY := .venv-oldest/.ready
+OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/packaging tests/resume \
+	tests/sensors tests/triggers $(wildcard tests/test_*.py)
+OLDEST_IS_FROM := 2025-09-01
+NEWER_THAN_OLDEST := apache-airflow-providers-common-compat asgiref klaviyo-api time-machine
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	--extra sandbox --extra redis --group test
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-live test-oldest proof bench lint format lock screenshots clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## Run a campaign's whole life in a real Airflow against the sandbox (KEEP=1 leaves both up)
+	@$(BIN)/python -m demo.run
+
+test: $(READY)  ## Run all tests: the fast ones, then those with a real Airflow
+	@$(MAKE) --no-print-directory test-fast || { echo "make test: FAILED in the fast tests"; exit 1; }
+	@$(MAKE) --no-print-directory test-live || { echo "make test: FAILED in the live tests"; exit 1; }
+	@echo "make test: all tests passed, fast and live"
+
+test-fast: $(READY)  ## Run the fast tests, in two processes
+	@$(BIN)/python -m pytest -q -m "not live" --numprocesses 2
+
+test-live: $(READY)  ## Run the tests that share one real Airflow
+	@$(BIN)/python -m pytest -q -m live
+
+test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
+	@$(OLDEST)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
+
+proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
+	@$(BIN)/python -m benchmarks.never_twice --exhaustive
+	@$(BIN)/python -m benchmarks.never_twice --random 1000
+	@$(BIN)/python -m benchmarks.never_twice.live
+
+bench: $(READY)  ## Measure speed against named peers and write docs/benchmarks.md
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
+	@$(BIN)/python -m benchmarks --output docs/benchmarks.md
+
+lint: $(READY)  ## Check style, formatting and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(READY)  ## Format the code and apply safe fixes
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lock: $(TOOLS)  ## Resolve the dependencies anew into requirements.lock and requirements-oldest.lock
+	@$(COMPILE) --group lint --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements-oldest.in --exclude-newer $(OLDEST_IS_FROM) \
+		$(addprefix --exclude-newer-package ,$(addsuffix =2100-01-01,$(NEWER_THAN_OLDEST))) \
+		--output-file requirements-oldest.lock pyproject.toml
+
+screenshots: $(READY)  ## Take the pictures in docs/images (needs Chromium)
+	@$(BIN)/python -m scripts.screenshot
+
+clean:  ## Remove everything that make has made
+	@rm -rf .venv .venv-oldest .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TOOLS):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
+		echo "Name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear .venv || { \
+		echo "Could not make .venv. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@touch $@
+
+# Compiled at once, because Airflow starts its many processes twice as fast from byte code.
+$(READY): $(TOOLS) requirements.lock pyproject.toml
+	@echo "Installing Airflow and the tools (about 160 packages) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(OLDEST_READY): $(TOOLS) requirements-oldest.lock pyproject.toml
+	@echo "Installing Airflow 3.0 (about 150 packages) ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-oldest
+	@$(BIN)/uv pip install --quiet --python $(OLDEST)/python --compile-bytecode --requirement requirements-oldest.lock
+	@$(BIN)/uv pip install --quiet --python $(OLDEST)/python --no-deps --editable .
+	@touch $@
