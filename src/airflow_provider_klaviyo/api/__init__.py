@@ -1,0 +1,1 @@
+"""Klaviyo over HTTP. Nothing below this package imports Airflow."""

@@ -1,0 +1,157 @@
+"""The asynchronous transport, for the triggerer: ``httpx`` moves the bytes, all else is shared with ``client``."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from functools import cache
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+from tenacity import AsyncRetrying
+
+from airflow_provider_klaviyo.api import retry, wire
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoApiError,
+    KlaviyoAuthError,
+    KlaviyoError,
+    KlaviyoRateLimitError,
+    KlaviyoTransientError,
+)
+from airflow_provider_klaviyo.api.request import Request
+
+T = TypeVar("T")
+
+
+class KlaviyoAsyncClient:
+    """Calls one Klaviyo account from an event loop; closed by ``await aclose()`` or an ``async with`` block.
+
+    As with the synchronous client, a write never travels on a connection that was idle.
+    """
+
+    def __init__(self, settings: wire.Settings) -> None:
+        self.settings = settings
+        self._reads = self._pool(keep_alive=5)
+        self._writes = self._pool(keep_alive=0)
+
+    def _pool(self, keep_alive: int) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            timeout=httpx.Timeout(self.settings.read_timeout, connect=self.settings.connect_timeout),
+            limits=httpx.Limits(max_connections=10, max_keepalive_connections=keep_alive),
+            follow_redirects=False,
+            trust_env=self.settings.may_use_proxy,
+            verify=_certificates(),
+        )
+
+    async def send(self, request: Request) -> Document:
+        """Make one call, repeating it where the retry policy allows.
+
+        :raises KlaviyoApiError: of the type that the last answer stands for.
+        """
+        await self.run(self.settings.guard(request))
+        began = time.monotonic()
+        try:
+            return await self._send_once(request)
+        except KlaviyoError as error:
+            failed = [error]
+        return await AsyncRetrying(**retry.policy(began))(self._again, request, failed)
+
+    async def run(self, call: Call[T]) -> T:
+        """Carry out a call of one or more requests and return its result."""
+        try:
+            request = next(call)
+            while True:
+                try:
+                    document = await self.send(request)
+                except KlaviyoError as error:
+                    request = call.throw(error)
+                else:
+                    request = call.send(document)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _again(self, request: Request, failed: list[KlaviyoError]) -> Document:
+        """For the retry policy: the first attempt, which has failed already, and then further ones."""
+        if failed:
+            raise failed.pop()
+        return await self._send_once(request)
+
+    async def _send_once(self, request: Request) -> Document:
+        """One exchange, or two: a call answered 401 was not carried out, and is made again if the key is new then."""
+        auth = self.settings.auth
+        authorization = await auth.aheader()
+        try:
+            return await self._exchange(request, authorization)
+        except KlaviyoAuthError as error:
+            if error.status != 401 or (renewed := await auth.aheader(refused=authorization)) == authorization:
+                raise
+        return await self._exchange(request, renewed)
+
+    async def _exchange(self, request: Request, authorization: str) -> Document:
+        settings, operation = self.settings, request.operation
+        waited, status = 0.0, None
+        if settings.pacing is not None:
+            waited = await settings.pacing.await_turn(operation)
+        try:
+            answer = await self._transmit(request, authorization)
+            status = answer.status
+            if settings.pacing is not None and settings.pacing.is_news(answer.headers):
+                await asyncio.to_thread(settings.pacing.learn, answer.headers)
+            return wire.check_revision(settings, read(request, answer))
+        except KlaviyoRateLimitError as error:
+            if settings.pacing is not None:
+                await settings.pacing.athrottled(operation, error)
+            raise
+        finally:
+            settings.count(operation, status, waited)
+
+    async def _transmit(self, request: Request, authorization: str) -> Answer:
+        message = wire.prepare(self.settings, request, authorization)
+        pool = self._reads if request.is_read else self._writes
+        try:
+            async with pool.stream(
+                message.method, message.url, headers=message.headers, content=message.content
+            ) as response:
+                return Answer(response.status_code, response.headers, await _content(response, request))
+        except httpx.HTTPError as error:
+            raise _failure(request, error) from None
+
+    async def aclose(self) -> None:
+        await self._reads.aclose()
+        await self._writes.aclose()
+
+    async def __aenter__(self) -> KlaviyoAsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """What servers are trusted by. Reading it takes some 30 ms: it is read once, and best off the event loop."""
+    return httpx.create_ssl_context()
+
+
+async def _content(response: httpx.Response, request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in response.aiter_bytes(65536):
+        size += len(part)
+        if size > MAX_BODY:
+            raise unanswered(request, f"answered with more than {MAX_BODY:,} bytes", response.status_code)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _failure(request: Request, error: httpx.HTTPError) -> KlaviyoApiError:
+    """What a failed exchange means. The text of the library's own error is left out: it may quote the request."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        return KlaviyoTransientError(f"{request}: no connection to Klaviyo ({type(error).__name__}); nothing was sent.")
+    return unanswered(request, f"did not answer ({type(error).__name__})")

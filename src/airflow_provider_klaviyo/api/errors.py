@@ -1,0 +1,91 @@
+"""What can go wrong when talking to Klaviyo, as types.
+
+All of them are plain exceptions: Airflow is not known here. The public import path is
+:mod:`airflow_provider_klaviyo.exceptions`.
+"""
+
+from __future__ import annotations
+
+
+class KlaviyoError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class KlaviyoApiError(KlaviyoError):
+    """Klaviyo refused a call, or a call could not be made.
+
+    :param message: a sentence for the person who reads the task log: what was asked, what was wrong, what to do.
+    :param status: HTTP status, or ``None`` when no answer was had (or the fault was found before the call).
+    :param code: Klaviyo's machine-readable code, such as ``not_found``.
+    :param pointer: the field at fault: a JSON pointer into the body, or the name of a parameter.
+    :param request_id: Klaviyo's ``x-klaviyo-req-id``; their support asks for it.
+    :param retry_after: seconds after which Klaviyo will answer again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        pointer: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.pointer = pointer
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        facts = {
+            "HTTP status": self.status,
+            "code": self.code,
+            "field": self.pointer,
+            "x-klaviyo-req-id": self.request_id,
+        }
+        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        return f"{self.message} [{known}]" if known else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, dict(self.__dict__))
+
+
+def _rebuild(kind: type[KlaviyoApiError], message: str, facts: dict[str, object]) -> KlaviyoApiError:
+    error = kind(message)
+    error.__dict__.update(facts)
+    return error
+
+
+class KlaviyoAuthError(KlaviyoApiError):
+    """401, or 403: the key is wrong, or lacks a scope. Repeating the call cannot help."""
+
+
+class KlaviyoValidationError(KlaviyoApiError, ValueError):
+    """What was asked is malformed: found by Klaviyo (400 and the like) or, earlier, by this package (no status)."""
+
+
+class KlaviyoNotFoundError(KlaviyoApiError):
+    """404: no such thing in this account, or no longer."""
+
+
+class KlaviyoConflictError(KlaviyoApiError):
+    """409: the thing is not in a state in which this can be done."""
+
+
+class KlaviyoRateLimitError(KlaviyoApiError):
+    """429, and waiting it out here would take too long; ``retry_after`` says how long."""
+
+
+class KlaviyoTransientError(KlaviyoApiError):
+    """No answer, or a 5xx, where nothing can have been written: the same call may succeed later."""
+
+
+class KlaviyoAmbiguousWriteError(KlaviyoApiError):
+    """A write left here and no usable answer came back: Klaviyo may or may not have carried it out.
+
+    Never repeat such a call blindly. Look the result up first.
+    """

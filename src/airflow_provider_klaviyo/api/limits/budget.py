@@ -1,0 +1,132 @@
+"""The budget of one account: asked before every call, told of every 429."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.limits.store import Reservation, Store
+from airflow_provider_klaviyo.api.limits.windows import DAY, SECOND, Priority, windows
+from airflow_provider_klaviyo.api.operations import Operation
+
+WORTH_TELLING = 5.0
+"""Seconds of waiting from which on the log says so."""
+
+LONGEST_WAIT = 3600.0
+
+log = logging.getLogger("airflow_provider_klaviyo.api.limits")
+
+
+class Budget:
+    """Paces the calls of one account, together with every other process that uses the same store.
+
+    Within one operation and priority, calls are let through in the order in which they asked. A call that is killed or
+    cancelled while it waits loses at most the instant it had booked, and holds up nobody.
+
+    :param account: what the limits are counted by: Klaviyo's account id, or a hash that stands for it. Two connections
+        to one account need the same value. It is stored as it is, so it must not be a key.
+    :param store: where bookings are kept: a :func:`~airflow_provider_klaviyo.api.limits.shared_store`, or a
+        ``MemoryStore``.
+    :param share: part of the published limits to use, more than 0 and at most 1. The rest is for other users of the
+        account, and for calls that are delayed on their way.
+    :param max_wait: seconds that a call is made to wait at most, 0 to 3600.
+    """
+
+    def __init__(self, account: str, store: Store, *, share: float = 0.9, max_wait: float = 60.0) -> None:
+        if not 0 < share <= 1:
+            raise KlaviyoValidationError(
+                f"share is {share!r}; give the part of Klaviyo's limits to use: more than 0, at most 1.",
+                pointer="share",
+            )
+        if not 0 <= max_wait <= LONGEST_WAIT:
+            raise KlaviyoValidationError(
+                f"max_wait is {max_wait!r}; give seconds from 0 to {LONGEST_WAIT:.0f}. For longer, defer the task.",
+                pointer="max_wait",
+            )
+        self.account = account
+        self.share = share
+        self.max_wait = max_wait
+        self._store = store
+
+    def acquire(self, operation: Operation, priority: Priority = "normal") -> float:
+        """Sleep until the call may be made.
+
+        :returns: for how many seconds.
+        :raises KlaviyoRateLimitError: that would take longer than ``max_wait``. Nothing is booked.
+        """
+        slept = 0
+        for booked in self._bookings(operation, priority):
+            slept += booked.wait
+            try:
+                time.sleep(booked.wait / SECOND)
+            except BaseException:
+                self._store.release(self._pool(operation), booked.at)
+                raise
+        return slept / SECOND
+
+    async def aacquire(self, operation: Operation, priority: Priority = "normal") -> float:
+        """As :meth:`acquire`, for event loops: the store is asked in a thread, and the loop stays free."""
+        slept = 0
+        bookings = self._bookings(operation, priority)
+        while (booked := await asyncio.to_thread(next, bookings, None)) is not None:
+            slept += booked.wait
+            try:
+                await asyncio.sleep(booked.wait / SECOND)
+            except asyncio.CancelledError:
+                with suppress(RuntimeError):  # the loop is shutting down; the instant is lost
+                    pool = self._pool(operation)
+                    asyncio.get_running_loop().run_in_executor(None, self._store.release, pool, booked.at)
+                raise
+        return slept / SECOND
+
+    def blocked(self, operation: Operation, retry_after: float) -> None:
+        """Tell all processes that Klaviyo answered 429: none calls this operation before then.
+
+        Calls that are waiting for an earlier instant book again behind it.
+
+        :param retry_after: seconds, as in the answer's ``Retry-After``; more than a day counts as a day.
+        """
+        self._store.block(self._pool(operation), min(max(0, round(retry_after * SECOND)), DAY))
+
+    def charge(self, operation: Operation) -> None:
+        """Book a call that was made already, under another account's name."""
+        self._store.reserve(self._pool(operation), windows(operation.limits, self.share, "high"), DAY)
+
+    async def ablocked(self, operation: Operation, retry_after: float) -> None:
+        """As :meth:`blocked`, for event loops."""
+        await asyncio.to_thread(self.blocked, operation, retry_after)
+
+    def _bookings(self, operation: Operation, priority: Priority) -> Iterator[Reservation]:
+        """Book instants, each to be slept until, until one of them holds."""
+        pool = self._pool(operation)
+        limits = windows(operation.limits, self.share, priority)
+        latest = time.monotonic() + self.max_wait
+        while True:
+            patience = max(0, round((latest - time.monotonic()) * SECOND))
+            booked = self._store.reserve(pool, limits, patience)
+            if booked.wait > patience:
+                raise self._too_long(operation, booked)
+            if booked.wait == 0:
+                return
+            if booked.wait >= WORTH_TELLING * SECOND:
+                log.info("Waiting %.1f s for Klaviyo's rate limit of %s.", booked.wait / SECOND, operation.id)
+            yield booked
+            if self._store.stands(pool, booked.at):
+                return
+
+    def _pool(self, operation: Operation) -> str:
+        return f"{self.account}/{operation.id}"
+
+    def _too_long(self, operation: Operation, refused: Reservation) -> KlaviyoRateLimitError:
+        wait = refused.wait / SECOND
+        at = datetime.now(UTC) + timedelta(seconds=wait)
+        return KlaviyoRateLimitError(
+            f"{operation.id}: Klaviyo's rate limit leaves no room for this call before {at:%Y-%m-%d %H:%M:%S} UTC, in "
+            f"{wait:,.0f} s; a call waits {self.max_wait:g} s at most. Try again then, or make fewer calls at a time.",
+            retry_after=wait,
+        )

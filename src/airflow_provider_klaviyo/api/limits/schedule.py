@@ -1,0 +1,96 @@
+"""The arithmetic of pacing, without clock, file or network. Instants and lengths are whole microseconds.
+
+``reserve.lua`` says the same in Redis' language; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_klaviyo.api.limits.windows import Window
+
+
+@dataclass(slots=True)
+class Pool:
+    """What is known of one operation in one account. Its time is the clock's plus ``lag``, so that it never goes back.
+
+    :param grants: booked instants, ascending; past ones are kept as long as a window may still hold them.
+    :param blocked_until: nobody may call before this instant, because Klaviyo said so.
+    :param seen: the latest instant observed.
+    :param lag: by how much the clock has been set back in all.
+    :param floor: no new instant is booked before this one.
+    """
+
+    grants: list[int] = field(default_factory=list)
+    blocked_until: int = 0
+    seen: int = 0
+    lag: int = 0
+    floor: int = 0
+
+
+def reserve(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) -> tuple[int, int]:
+    """Book the next legal instant, unless it is more than ``max_wait`` away; return it, and how far away it is."""
+    now = observe(pool, clock)
+    at = next_instant(pool.grants, max(now, pool.blocked_until, pool.floor), windows)
+    if at - now <= max_wait:
+        oldest = now - max(window.length for window in windows)
+        del pool.grants[: bisect_right(pool.grants, oldest)]
+        insort(pool.grants, at)
+    return at, at - now
+
+
+def block(pool: Pool, clock: int, length: int) -> None:
+    """Let nobody call for ``length``. Instants booked in that time are void: their holders have to book again."""
+    now = observe(pool, clock)
+    pool.blocked_until = max(pool.blocked_until, now + length)
+    del pool.grants[bisect_right(pool.grants, now) : bisect_left(pool.grants, pool.blocked_until)]
+
+
+def release(pool: Pool, at: int) -> None:
+    """Give a booked instant back."""
+    index = bisect_left(pool.grants, at)
+    if index < len(pool.grants) and pool.grants[index] == at:
+        del pool.grants[index]
+
+
+def observe(pool: Pool, clock: int) -> int:
+    """The pool's time, given the clock's.
+
+    When the clock was set back, how much time really passed is not known, so none is assumed to have. What was booked
+    in the past then seems more recent than it is, which is safe. What is booked ahead seems later than it is, so
+    newcomers are kept behind it. A clock that is set forward cannot be told from time passing.
+    """
+    now = clock + pool.lag
+    if now < pool.seen:
+        pool.lag += pool.seen - now
+        pool.floor = max(pool.grants, default=0)
+    pool.seen = max(pool.seen, now)
+    return pool.seen
+
+
+def next_instant(grants: Sequence[int], start: int, windows: Sequence[Window]) -> int:
+    """The first instant from ``start`` on at which one more call keeps to all windows."""
+    at = start
+    while True:
+        legal = at
+        for window in windows:
+            legal = _leave(grants, legal, window)
+        if legal == at:
+            return at
+        at = legal
+
+
+def _leave(grants: Sequence[int], at: int, window: Window) -> int:
+    """``at`` if this window has room for it, else the end of the full stretch it lies in.
+
+    ``calls`` successive grants from ``first`` to ``last``, less than ``length`` apart, leave no room for another
+    between ``last - length`` and ``first + length``, both excluded.
+    """
+    begin = bisect_right(grants, at - window.length)
+    end = bisect_left(grants, at + window.length)
+    for first in range(end - window.calls, begin - 1, -1):
+        if grants[first + window.calls - 1] - grants[first] < window.length:
+            return grants[first] + window.length
+    return at

@@ -1,0 +1,161 @@
+"""Bookings of one host, in an SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from airflow_provider_klaviyo.api.limits import schedule
+from airflow_provider_klaviyo.api.limits.process import LOCK, open_here
+from airflow_provider_klaviyo.api.limits.schedule import Pool
+from airflow_provider_klaviyo.api.limits.store import Reservation, StoreError, clock
+from airflow_provider_klaviyo.api.limits.windows import DAY, Window
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 1.0
+"""Seconds to wait for another process that holds the file; a booking holds it for some 50 microseconds."""
+
+KEEP = 2 * DAY
+"""Pools that nobody used for so long are dropped when a process opens the file."""
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS pools (
+    name TEXT PRIMARY KEY,
+    seen INTEGER NOT NULL,
+    blocked_until INTEGER NOT NULL,
+    lag INTEGER NOT NULL,
+    floor INTEGER NOT NULL,
+    grants BLOB NOT NULL
+)
+"""
+
+
+class SQLiteStore:
+    """Keeps bookings in one file for all processes of this host.
+
+    The file is opened on first use, and again after a fork or when it was deleted or replaced. It holds no secret and
+    nothing that is of use for longer than a day: it may be deleted at any time.
+
+    :param path: the file; missing directories are made. All processes need to be able to write it, and it must lie on a
+        local disk: they share memory with its help, which network file systems do not offer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def reserve(self, pool: str, windows: Sequence[Window], max_wait: int) -> Reservation:
+        return Reservation(*self._update(pool, lambda state, now: schedule.reserve(state, now, windows, max_wait)))
+
+    def stands(self, pool: str, at: int) -> bool:
+        return self._locked(lambda connection: _load(connection, pool).blocked_until <= at)
+
+    def block(self, pool: str, length: int) -> None:
+        self._update(pool, lambda state, now: schedule.block(state, now, length))
+
+    def release(self, pool: str, at: int) -> None:
+        self._update(pool, lambda state, _: schedule.release(state, at))
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again. The caller holds the process's lock."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        open_here.discard(self)
+
+    def _update(self, pool: str, step: Callable[[Pool, int], T]) -> T:
+        """Change one pool. The clock is read while the file is locked: its readings are in the order of the steps."""
+
+        def transaction(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN IMMEDIATE")
+            state = _load(connection, pool)
+            result = step(state, clock())
+            _save(connection, pool, state)
+            connection.execute("COMMIT")
+            return result
+
+        return self._locked(transaction)
+
+    def _locked(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        if not LOCK.acquire(timeout=BUSY_TIMEOUT):
+            raise StoreError("other threads of this process are waiting for it already")
+        try:
+            return step(self._open())
+        except BaseException as error:
+            self.close()  # and with it a transaction that was cut short, by an error or by a signal
+            if isinstance(error, sqlite3.Error | OSError):
+                raise StoreError(f"{type(error).__name__}: {error}") from error
+            raise
+        finally:
+            LOCK.release()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file == self._identity():
+            return self._connection
+        self.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._file = connection, self._identity()
+        open_here.add(self)
+        return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(TABLE)
+    now = clock()
+    connection.execute("DELETE FROM pools WHERE seen < ? AND blocked_until < ?", (now - KEEP, now))
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL. SQLite does not wait by itself when several processes do so at once."""
+    latest = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _load(connection: sqlite3.Connection, name: str) -> Pool:
+    row = connection.execute(
+        "SELECT grants, blocked_until, seen, lag, floor FROM pools WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None:
+        return Pool()
+    packed, *rest = row
+    return Pool(array("q", packed).tolist(), *rest)
+
+
+def _save(connection: sqlite3.Connection, name: str, pool: Pool) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO pools (name, grants, blocked_until, seen, lag, floor) VALUES (?, ?, ?, ?, ?, ?)",
+        (name, array("q", pool.grants).tobytes(), pool.blocked_until, pool.seen, pool.lag, pool.floor),
+    )

@@ -1,0 +1,142 @@
+"""Every operation Klaviyo publishes: where it lives, how often it may be called, what it needs.
+
+The table is read from ``spec/operations.json`` on first use, so importing this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+
+SPEC = Path(__file__).parent / "spec"
+
+REVISIONS = ("2026-04-15", "2026-07-15")
+"""The revisions whose published documents this package carries, oldest first."""
+
+DEFAULT_REVISION = "2026-04-15"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many calls one account may make in each fixed window.
+
+    :param burst: calls per second.
+    :param steady: calls per minute.
+    :param daily: calls per day; ``None`` when there is no daily limit.
+    """
+
+    burst: int
+    steady: int
+    daily: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One published operation.
+
+    :param id: Klaviyo's operation id, such as ``get_campaign``.
+    :param method: HTTP method in upper case.
+    :param path: path template, such as ``/api/campaigns/{id}``.
+    :param aliases: other names of the same operation in Klaviyo's SDKs.
+    :param limits: published rate limits.
+    :param scopes: the scopes an API key needs, all of them.
+    :param success: documented success statuses. The live service may answer another 2xx.
+    :param revisions: the revisions in :data:`REVISIONS` that have this operation.
+    """
+
+    id: str
+    method: str
+    path: str
+    aliases: tuple[str, ...]
+    limits: Limits
+    scopes: tuple[str, ...]
+    success: tuple[int, ...]
+    revisions: tuple[str, ...]
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """Names of the ``{…}`` parts of the path, in order."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+@cache
+def operations() -> Mapping[str, Operation]:
+    """All operations by id. Aliases are no keys: use :func:`get` to find an operation by either name."""
+    rows = json.loads((SPEC / "operations.json").read_text(encoding="utf-8"))["operations"]
+    return MappingProxyType(
+        {
+            name: Operation(
+                id=name,
+                method=row["method"],
+                path=row["path"],
+                aliases=tuple(row["aliases"]),
+                limits=Limits(**row["limits"]),
+                scopes=tuple(row["scopes"]),
+                success=tuple(row["success"]),
+                revisions=tuple(row["revisions"]),
+            )
+            for name, row in rows.items()
+        }
+    )
+
+
+def get(name: str) -> Operation:
+    """The operation with this id or alias.
+
+    :raises KlaviyoValidationError: no such operation; the message suggests the nearest names.
+    """
+    table = operations()
+    operation = table.get(name) or table.get(_aliases().get(name, ""))
+    if operation is None:
+        near = difflib.get_close_matches(name, [*table, *_aliases()], n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "See Klaviyo's API reference."
+        raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}. {hint}")
+    return operation
+
+
+def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+    """The operation a request is for, with its path parameters; ``None`` when there is no such operation.
+
+    A trailing slash is tolerated, and a literal segment beats a parameter: ``/api/campaigns/clone`` is matched by a
+    published ``…/clone`` before ``/api/campaigns/{id}``.
+
+    :param path: the decoded path without query string.
+    """
+    segments = path.rstrip("/").split("/")
+    candidates = _routes().get((method.upper(), len(segments)), ())
+    for template, operation in candidates:
+        parameters = {}
+        for expected, actual in zip(template, segments, strict=True):
+            if expected.startswith("{"):
+                if not actual:
+                    break
+                parameters[expected[1:-1]] = actual
+            elif expected != actual:
+                break
+        else:
+            return operation, parameters
+    return None
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    return {alias: name for name, operation in operations().items() for alias in operation.aliases}
+
+
+@cache
+def _routes() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
+    """Path templates by method and length, those with the earliest literal segments first."""
+    routes: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
+    for operation in operations().values():
+        template = operation.path.split("/")
+        routes.setdefault((operation.method, len(template)), []).append((template, operation))
+    for candidates in routes.values():
+        candidates.sort(key=lambda candidate: [segment.startswith("{") for segment in candidate[0]])
+    return routes

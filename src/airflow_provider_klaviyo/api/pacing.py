@@ -1,0 +1,133 @@
+"""Before and after each exchange: wait for one's turn, and learn from the answer.
+
+Limits are counted per account, but a connection has only a key. Each answer of Klaviyo's names the account (header
+``cid``): until the first one, calls are paced under a hash of the key; from then on, and in every process of this host,
+under the account, so that two keys of one account share its budget. It costs no call and needs no scope.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
+from airflow_provider_klaviyo.api.limits import Budget, Priority
+from airflow_provider_klaviyo.api.limits.store import Store
+from airflow_provider_klaviyo.api.operations import Operation
+
+FIRST = ("send_campaign", "cancel_campaign_send")
+"""What must not wait behind other calls of its kind."""
+
+LAST = ("query_campaign_values", "query_flow_values", "query_form_values", "query_segment_values")
+"""What can wait: downloads of figures."""
+
+
+class Pacing:
+    """Paces the calls of one key.
+
+    :param identity: stands for the key (or the OAuth app); a secret may be part of it, since only its hash is used.
+    :param by_account: whether the limits are the account's, shared by all its keys; an OAuth app has its own.
+    :param base_url: scheme and host that the key is for.
+    :param store: where the processes that share the budget keep it.
+    :param accounts: directory, on this host, that remembers which account a key belongs to.
+    :param share: part of the published limits to use.
+    :param max_wait: seconds that a call waits for its turn at most.
+    """
+
+    def __init__(
+        self,
+        identity: str,
+        base_url: str,
+        store: Store,
+        accounts: Path,
+        *,
+        by_account: bool,
+        share: float,
+        max_wait: float,
+    ) -> None:
+        self._host = re.sub(r"^https?://", "", base_url)
+        self._key = hashlib.sha256(f"{base_url} {identity}".encode()).hexdigest()[:16]
+        self._store = store
+        self._known = accounts / self._key
+        self._limits = {"share": share, "max_wait": max_wait}
+        self._account: str | None = None
+        self._budget = self._budget_of(f"key-{self._key}")
+        self._by_account = by_account
+        self._uncounted: deque[Operation] = deque(maxlen=1_000)
+        self._settled = not by_account
+
+    def wait(self, operation: Operation) -> float:
+        """Sleep until the call may be made.
+
+        :returns: for how many seconds.
+        :raises KlaviyoRateLimitError: that would take too long; the call was not made.
+        """
+        self._look_up()
+        slept = self._budget.acquire(operation, _priority(operation))
+        self._note(operation)
+        return slept
+
+    async def await_turn(self, operation: Operation) -> float:
+        """As :meth:`wait`, for event loops."""
+        self._look_up()
+        slept = await self._budget.aacquire(operation, _priority(operation))
+        self._note(operation)
+        return slept
+
+    def is_news(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer tells an account that was not known to be the key's."""
+        account = headers.get("cid", "")
+        return self._by_account and account != self._account and bool(re.fullmatch(r"\w{1,40}", account))
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take in which account answered, and count for it the calls that were made before it was known."""
+        account = headers["cid"]
+        self._belongs_to(account)
+        while self._uncounted:
+            self._budget.charge(self._uncounted.pop())
+        try:
+            self._known.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._known.with_suffix(f".{os.getpid()}")
+            draft.write_text(account)
+            draft.replace(self._known)
+        except OSError:
+            return  # the next process learns it from its own first answer
+
+    def throttled(self, operation: Operation, error: KlaviyoRateLimitError) -> None:
+        """Tell all processes of a 429."""
+        self._budget.blocked(operation, error.retry_after or 0)
+
+    async def athrottled(self, operation: Operation, error: KlaviyoRateLimitError) -> None:
+        """As :meth:`throttled`, for event loops."""
+        await self._budget.ablocked(operation, error.retry_after or 0)
+
+    def _note(self, operation: Operation) -> None:
+        if self._by_account and self._account is None:
+            self._uncounted.append(operation)
+
+    def _look_up(self) -> None:
+        """What an earlier process has learnt; read once."""
+        if self._settled:
+            return
+        self._settled = True
+        try:
+            self._belongs_to(self._known.read_text())
+        except (OSError, UnicodeDecodeError):
+            return
+
+    def _belongs_to(self, account: str) -> None:
+        self._account = account
+        self._budget = self._budget_of(account)
+
+    def _budget_of(self, account: str) -> Budget:
+        return Budget(f"{self._host}/{account}", self._store, **self._limits)
+
+
+def _priority(operation: Operation) -> Priority:
+    if operation.id in FIRST:
+        return "high"
+    return "low" if operation.id in LAST else "normal"

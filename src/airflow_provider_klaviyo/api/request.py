@@ -1,0 +1,118 @@
+"""A call to Klaviyo as a value: built and checked before a byte moves, the same for both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from airflow_provider_klaviyo.api import operations
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.operations import Operation
+
+MEDIA_TYPE = "application/vnd.api+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call.
+
+    :param operation: what is called.
+    :param target: path and query, relative to the base URL, already quoted; or an absolute URL of the same host.
+    :param body: the JSON document to send, if any.
+    """
+
+    operation: Operation
+    target: str
+    body: Mapping[str, Any] | None = None
+
+    @property
+    def is_read(self) -> bool:
+        return self.operation.method == "GET"
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether carrying it out twice leaves the same state as once: all but POST."""
+        return self.operation.method != "POST"
+
+    def __str__(self) -> str:
+        """What is called, and on what: where the path does not tell the id, the body may."""
+        data = (self.body or {}).get("data")
+        subject = data.get("id") if isinstance(data, Mapping) else None
+        path = urlsplit(self.target).path
+        of = f" of {subject}" if subject and str(subject) not in path else ""
+        return f"{self.operation.id} ({self.operation.method} {path}{of})"
+
+
+def build(
+    operation: str,
+    *,
+    path_params: Mapping[str, str] | None = None,
+    query: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Request:
+    """Make the request for a published operation.
+
+    :param operation: operation id or alias, such as ``get_campaign``.
+    :param path_params: one non-empty value for each ``{name}`` in the operation's path.
+    :param query: query parameters; a list becomes a comma-separated value, ``None`` leaves the parameter out.
+    :param body: JSON document.
+    :raises KlaviyoValidationError: unknown operation, or path parameters that do not fit.
+    """
+    known = operations.get(operation)
+    given = dict(path_params or {})
+    path = known.path
+    for name in known.path_parameters:
+        value = given.pop(name, None)
+        if not isinstance(value, str) or not value.strip() or value in (".", ".."):
+            raise KlaviyoValidationError(
+                f"{known.id}: path parameter {name!r} is {value!r}; a non-empty string is needed for {known.path}.",
+                pointer=name,
+            )
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    if given:
+        allowed = ", ".join(map(repr, known.path_parameters)) or "none"
+        raise KlaviyoValidationError(
+            f"{known.id}: unknown path parameter {', '.join(map(repr, sorted(given)))}; {known.path} takes {allowed}.",
+            pointer=sorted(given)[0],
+        )
+    pairs = [(name, _query_value(value)) for name, value in (query or {}).items() if value is not None]
+    return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body)
+
+
+def _query_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def following(request: Request, link: str) -> Request:
+    """The request for the next page: the server's own link, to be followed as it is."""
+    return Request(request.operation, link, request.body)
+
+
+def absolute_url(base_url: str, target: str) -> str:
+    """Where a request goes.
+
+    :raises KlaviyoApiError: the target names another host than the connection does (a ``links.next`` gone astray):
+        the key is for one host only and is not sent elsewhere.
+    """
+    try:
+        url = urljoin(base_url + "/", target)
+        here, there = _origin(base_url), _origin(url)
+    except ValueError:
+        raise KlaviyoApiError(f"Refused to follow a link that is no URL: {target[:200]!r}.") from None
+    if here != there:
+        raise KlaviyoApiError(
+            f"Refused to follow a link to {there[0]}://{there[1]}:{there[2]}: the connection is for "
+            f"{here[0]}://{here[1]}:{here[2]}, and its key is sent to no other host."
+        )
+    return url
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

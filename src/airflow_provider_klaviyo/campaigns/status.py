@@ -1,0 +1,112 @@
+"""What a campaign's status means for who waits for it. Pure, and used by sensor, trigger and operator alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CampaignStatus(StrEnum):
+    """The statuses Klaviyo publishes. It may add more: match with :func:`judge`, not with a closed list."""
+
+    ADDING_RECIPIENTS = "Adding Recipients"
+    CANCELLED = "Cancelled"
+    CANCELLED_ACCOUNT_DISABLED = "Cancelled: Account Disabled"
+    CANCELLED_BILLING_LIMIT = "Cancelled: Billing Limit"
+    CANCELLED_INTERNAL_ERROR = "Cancelled: Internal Error"
+    CANCELLED_MISCONFIGURED = "Cancelled: Misconfigured"
+    CANCELLED_NO_RECIPIENTS = "Cancelled: No Recipients"
+    CANCELLED_SMART_SENDING = "Cancelled: Smart Sending"
+    DRAFT = "Draft"
+    PREPARING_TO_SCHEDULE = "Preparing to schedule"
+    PREPARING_TO_SEND = "Preparing to send"
+    QUEUED_WITHOUT_RECIPIENTS = "Queued without Recipients"
+    SCHEDULED = "Scheduled"
+    SENDING = "Sending"
+    SENDING_SEGMENTS = "Sending Segments"
+    SENT = "Sent"
+    UNKNOWN = "Unknown"
+    VARIATIONS_SENT = "Variations Sent"
+
+
+class JobStatus(StrEnum):
+    """The statuses of send jobs and recipient estimation jobs."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How a wait stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a wait stands, by which status, and for a failure what to do about it."""
+
+    outcome: Outcome
+    status: str
+    reason: str = ""
+
+
+REMEDIES = {
+    "Cancelled": "It was cancelled; a cancelled campaign cannot be sent again: clone it to resend.",
+    "Cancelled: Account Disabled": "Klaviyo has disabled sending for this account: ask their support.",
+    "Cancelled: Billing Limit": "The account's sending limit is used up: raise the plan, then clone and resend.",
+    "Cancelled: Internal Error": "Klaviyo failed internally: look at status.klaviyo.com, then clone and resend.",
+    "Cancelled: Misconfigured": "Sender, content or audience is not fit to send: mend it in Klaviyo, clone, resend.",
+    "Cancelled: No Recipients": "Nobody was left to send to: check the lists and segments in 'audiences', and consent.",
+    "Cancelled: Smart Sending": "Smart sending skipped everybody: all had a message of this channel only lately.",
+}
+
+_SCHEDULED = "Scheduled"
+_UNDER_WAY_OR_SENT = ("Sending", "Variations Sent", "Sent")
+
+
+def matches(status: str, targets: Collection[str]) -> bool:
+    """Whether a status is one of the targets; ``Cancelled`` stands for every ``Cancelled: …`` too."""
+    return any(status == target or status.startswith(f"{target}:") for target in targets)
+
+
+def is_cancelled(status: str) -> bool:
+    return matches(status, (CampaignStatus.CANCELLED,))
+
+
+def is_final(status: str) -> bool:
+    """Whether no later status can follow: sent or cancelled. An unknown status is not final."""
+    return status == CampaignStatus.SENT or is_cancelled(status)
+
+
+def judge(status: str, targets: Collection[str]) -> Verdict:
+    """Judge a campaign's status for a wait.
+
+    Done at one of the targets; failed at another final status; pending at all else, also at a status that is not
+    known here: Klaviyo may add statuses at any time, and a wait has its deadline. Who waits for ``Scheduled`` is done
+    too when the campaign is already beyond it.
+
+    :param status: the campaign's status as Klaviyo gave it.
+    :param targets: the statuses waited for.
+    """
+    if matches(status, targets):
+        return Verdict(Outcome.DONE, status)
+    if _SCHEDULED in targets and status.startswith(_UNDER_WAY_OR_SENT):
+        return Verdict(Outcome.DONE, status)
+    if is_final(status):
+        return Verdict(Outcome.FAILED, status, REMEDIES.get(status, ""))
+    return Verdict(Outcome.PENDING, status)
+
+
+def judge_job(status: str) -> Verdict:
+    """Judge a send job's or an estimation job's status; a status not known here is pending."""
+    if status == JobStatus.COMPLETE:
+        return Verdict(Outcome.DONE, status)
+    if status == JobStatus.CANCELLED:
+        return Verdict(Outcome.FAILED, status, "The job was cancelled.")
+    return Verdict(Outcome.PENDING, status)

@@ -1,0 +1,201 @@
+"""Reading one value of a campaign's settings: refuse it with a reason, or return it as it is to be sent.
+
+The settings are judged twice. When a DAG is imported, some are still Jinja, or the output of an upstream task: these
+are left alone. After Airflow has rendered them they are judged again, as what is sent; numbers and booleans may then
+have become strings, and are turned back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+
+ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def is_template(value: object) -> bool:
+    """Whether this may become another value later: Jinja, or an object that Airflow resolves (such as ``task.output``).
+
+    Klaviyo's own tags look like Jinja too, so a string that has some is never judged by its length or form.
+    """
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return hasattr(value, "resolve") and not isinstance(value, os.PathLike)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a value stands, and how it is judged.
+
+    :param pointer: JSON pointer, such as ``/definition/content/subject``.
+    :param rendered: whether Airflow has rendered the value, so that Jinja in it is a mistake.
+    """
+
+    pointer: str
+    rendered: bool = False
+
+    def at(self, key: str | int) -> Field:
+        """The field ``key`` below this one."""
+        return replace(self, pointer=f"{self.pointer}/{key}")
+
+    def error(self, problem: str, remedy: str) -> KlaviyoValidationError:
+        """An error that reads ``<field> <problem>. <remedy>``."""
+        name = self.pointer.strip("/").replace("/", ".")
+        return KlaviyoValidationError(f"{name} {problem}. {remedy}", pointer=self.pointer)
+
+    def pending(self, value: object) -> bool:
+        """Whether the value cannot be judged yet.
+
+        :raises KlaviyoValidationError: it ought to have been rendered by now.
+        """
+        if not is_template(value):
+            return False
+        if self.rendered:
+            raise self.error(
+                f"is {show(value)} after rendering",
+                "Only text may hold Klaviyo's {{ tags }}; check the braces, and that the argument is a template field.",
+            )
+        return True
+
+
+Reader = Callable[[Any, Field], Any]
+
+
+def show(value: object) -> str:
+    """The value for an error message, cut when long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """A hint that names the nearest known name, with a space before it; empty when none is near."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def record(value: Any, field: Field, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
+    """An object with known keys, each value read by its reader. ``None`` is JSON's null: kept where not required."""
+    if not isinstance(value, Mapping):
+        raise field.error(f"is {show(value)}", f"Give a dict with some of: {', '.join(readers)}.")
+    for key in value:
+        if key not in readers:
+            raise field.at(key).error(
+                "is not a field that Klaviyo takes here", f"Allowed: {', '.join(readers)}.{nearest(key, readers)}"
+            )
+    for key in required:
+        if value.get(key) is None:
+            raise field.at(key).error("is missing", "Klaviyo requires it: give a value.")
+    return {key: None if item is None else readers[key](item, field.at(key)) for key, item in value.items()}
+
+
+def sequence(value: Any, field: Field, reader: Reader) -> Any:
+    """A list, each item read by the reader."""
+    if field.pending(value):
+        return value
+    if not isinstance(value, list | tuple):
+        raise field.error(
+            f"is {show(value)}",
+            "Give a list. For a list from an upstream task use its .output, or render_template_as_native_obj=True: "
+            "plain Jinja renders to a string.",
+        )
+    return [reader(item, field.at(index)) for index, item in enumerate(value)]
+
+
+def text(value: Any, field: Field) -> Any:
+    """A string, which may hold Klaviyo's tags."""
+    if isinstance(value, str) or field.pending(value):
+        return value
+    raise field.error(f"is {show(value)}", "Give a string.")
+
+
+def filled(value: Any, field: Field) -> Any:
+    """A string that is not blank."""
+    if isinstance(text(value, field), str) and not value.strip():
+        raise field.error(f"is {show(value)}", "Give some text.")
+    return value
+
+
+def at_most(longest: int) -> Reader:
+    """A string that is not blank, of at most so many characters."""
+
+    def reader(value: Any, field: Field) -> Any:
+        if isinstance(filled(value, field), str) and len(value) > longest and not is_template(value):
+            raise field.error(
+                f"is {show(value)}, {len(value)} characters long", f"Klaviyo takes {longest} at most: shorten it."
+            )
+        return value
+
+    return reader
+
+
+def address(value: Any, field: Field) -> Any:
+    """One e-mail address, judged lightly: Klaviyo decides whether it is a verified sender."""
+    if isinstance(text(value, field), str) and not is_template(value) and not ADDRESS.fullmatch(value):
+        raise field.error(f"is {show(value)}", "Give one e-mail address, such as news@example.com.")
+    return value
+
+
+def identifier(value: Any, field: Field) -> Any:
+    """The id of something in Klaviyo."""
+    if field.pending(value):
+        return value
+    if not isinstance(value, str) or not value or any(character.isspace() for character in value):
+        raise field.error(f"is {show(value)}", "Give an id as a string, such as 'Y6nRLr'.")
+    if value == "None":
+        raise field.error("is 'None'", "An upstream task returned nothing: check the XCom that this is rendered from.")
+    return value
+
+
+def flag(value: Any, field: Field) -> Any:
+    """A boolean, or what Jinja makes of one."""
+    if field.pending(value) or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise field.error(f"is {show(value)}", "Give True or False.")
+
+
+def whole(value: Any, field: Field) -> Any:
+    """An integer, or what Jinja makes of one."""
+    if field.pending(value) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
+        return int(value)
+    raise field.error(f"is {show(value)}", "Give a whole number.")
+
+
+def one_of(*allowed: str) -> Reader:
+    """One of these strings."""
+
+    def reader(value: Any, field: Field) -> Any:
+        if field.pending(value) or value in allowed:
+            return value
+        raise field.error(f"is {show(value)}", f"Allowed: {', '.join(allowed)}.{nearest(value, allowed)}")
+
+    return reader
+
+
+def key_values(value: Any, field: Field) -> Any:
+    """An object of the user's own making: any JSON below names that are not blank."""
+    if field.pending(value):
+        return value
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key.strip() for key in value):
+        raise field.error(f"is {show(value)}", "Give a dict whose keys are names.")
+    for key, item in value.items():
+        try:
+            json.dumps(item, allow_nan=False, default=_later)
+        except (TypeError, ValueError) as error:
+            raise field.at(key).error(f"is {show(item)}", "Give a value that JSON can hold.") from error
+    return dict(value)
+
+
+def _later(value: object) -> None:
+    if not is_template(value):
+        raise TypeError(f"{show(value)} is no JSON")

@@ -1,0 +1,165 @@
+"""A wait, step by step: what was seen goes in, and out comes either how it ended or how long to pause.
+
+No clock and no I/O here, so that a worker's loop and a trigger's loop end alike.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NotRequired, TypedDict
+
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoApiError,
+    KlaviyoError,
+    KlaviyoNotFoundError,
+    KlaviyoRateLimitError,
+    KlaviyoTransientError,
+)
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, Outcome
+from airflow_provider_klaviyo.campaigns.watch import Observation
+
+GRACE = 60.0
+"""Seconds for which a reading that contradicts what was just written is taken for a late one."""
+
+JITTER = 0.1
+"""Part of the poll interval by which pauses differ, so that many waits do not knock at the same instant."""
+
+LONGEST_BACKOFF = 300.0
+"""Seconds between looks, at most, while they keep failing; unless the interval is longer anyhow."""
+
+LONGEST_PAUSE = 900.0
+"""Seconds between looks at a campaign whose send time is far off, at most: a person may cancel it meanwhile."""
+
+AT_REST = (CampaignStatus.SCHEDULED, CampaignStatus.QUEUED_WITHOUT_RECIPIENTS)
+"""Statuses in which a campaign stays until its send time."""
+
+REVERTED = "It is a draft again: somebody reverted the send. It goes out only if it is sent anew."
+
+
+class ErrorFacts(TypedDict):
+    """A :class:`KlaviyoApiError` in plain values."""
+
+    kind: str
+    message: str
+    status: int | None
+    code: str | None
+    pointer: str | None
+    request_id: str | None
+
+
+class WaitEvent(TypedDict):
+    """How a wait ended, in plain values: it crosses from the triggerer to the worker through Airflow's database.
+
+    ``outcome`` is ``done``, ``failed`` (Klaviyo ended it another way), ``timeout`` or ``error`` (Klaviyo refuses to
+    answer, and asking again cannot help).
+    """
+
+    campaign_id: str
+    outcome: str
+    status: str
+    reason: NotRequired[str]
+    count: NotRequired[int]
+    error: NotRequired[ErrorFacts]
+
+
+@dataclass(slots=True)
+class Wait:
+    """One wait for one campaign.
+
+    :param campaign_id: the campaign.
+    :param deadline: when to give up, seconds since the epoch: absolute, so that a restart does not extend it.
+    :param interval: seconds between looks.
+    :param after_send: whether this task put the campaign on its way before. Then a draft, or no campaign at all, is a
+        late reading for up to :data:`GRACE` seconds and after that a failure. Otherwise a draft is waited for (a
+        person may send it), and a campaign that is not there ends the wait.
+    """
+
+    campaign_id: str
+    deadline: float
+    interval: float
+    after_send: bool = False
+    status: str = ""
+    _contradicted_since: float | None = field(default=None, init=False)
+    _send_at: float | None = field(default=None, init=False)
+    _misses: int = field(default=0, init=False)
+
+    def saw(self, observation: Observation, now: float) -> WaitEvent | None:
+        """Take in a look; the event if the wait is over."""
+        verdict = observation.verdict
+        self.status = verdict.status
+        self._misses = 0
+        self._send_at = _epoch(observation.send_time)
+        if verdict.outcome is Outcome.DONE:
+            event = self._event("done")
+            if observation.count is not None:
+                event["count"] = observation.count
+            return event
+        if verdict.outcome is Outcome.FAILED:
+            return self._event("failed", verdict.reason)
+        if self.after_send and verdict.status == CampaignStatus.DRAFT:
+            return self._event("failed", REVERTED) if self._contradicted(now) else self._late(now)
+        self._contradicted_since = None
+        return self._late(now)
+
+    def missed(self, error: KlaviyoError, now: float) -> WaitEvent | None:
+        """Take in a look that failed; the event if that, or the deadline, ends the wait."""
+        self._misses += 1
+        if isinstance(error, KlaviyoTransientError | KlaviyoRateLimitError):
+            return self._late(now)
+        if self.after_send and isinstance(error, KlaviyoNotFoundError) and not self._contradicted(now):
+            return self._late(now)
+        event = self._event("error", str(error))
+        event["error"] = facts(error)
+        return event
+
+    def pause(self, now: float, error: KlaviyoError | None = None) -> float:
+        """Seconds until the next look: the interval, doubled with each look that fails in a row, or what Klaviyo asked
+        for, or a part of the way to a send time still far off; never past the deadline."""
+        seconds = self.interval
+        if self._misses:
+            seconds = min(seconds * 2.0 ** min(self._misses - 1, 16), max(seconds, LONGEST_BACKOFF))
+        if self.rests_until is not None:
+            seconds = max(seconds, min((self.rests_until - now) / 2, LONGEST_PAUSE))
+        seconds *= random.uniform(1 - JITTER, 1 + JITTER)
+        if isinstance(error, KlaviyoRateLimitError):
+            seconds = max(seconds, (error.retry_after or 0) * random.uniform(1, 1 + JITTER))
+        return max(0.0, min(seconds, self.deadline - now))
+
+    @property
+    def rests_until(self) -> float | None:
+        """The send time, in seconds since the epoch, of a campaign that just stands on Klaviyo's schedule."""
+        return self._send_at if self.status in AT_REST else None
+
+    def _contradicted(self, now: float) -> bool:
+        """Whether a contradicting reading has now held for longer than the grace."""
+        if self._contradicted_since is None:
+            self._contradicted_since = now
+        return now - self._contradicted_since > GRACE
+
+    def _late(self, now: float) -> WaitEvent | None:
+        return self._event("timeout") if now >= self.deadline else None
+
+    def _event(self, outcome: str, reason: str = "") -> WaitEvent:
+        event = WaitEvent(campaign_id=self.campaign_id, outcome=outcome, status=self.status)
+        if reason:
+            event["reason"] = reason
+        return event
+
+
+def facts(error: KlaviyoError) -> ErrorFacts:
+    """An error in plain values."""
+    known = error if isinstance(error, KlaviyoApiError) else KlaviyoApiError(str(error))
+    return ErrorFacts(
+        kind=type(error).__name__,
+        message=known.message,
+        status=known.status,
+        code=known.code,
+        pointer=known.pointer,
+        request_id=known.request_id,
+    )
+
+
+def _epoch(moment: str | None) -> float | None:
+    return datetime.fromisoformat(moment).timestamp() if moment else None

@@ -1,0 +1,96 @@
+"""What Airflow reads at discovery. It is imported in every Airflow process, so it imports nothing itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata.
+
+    Airflow renders the connection form from it without importing the hook. A name that differs from the
+    distribution's, or a break of Airflow's schema, would stop the discovery of *all* providers: tests check both.
+    """
+    package = "airflow_provider_klaviyo"
+    return {
+        "package-name": "airflow-provider-klaviyo",
+        "name": "Klaviyo",
+        "description": "Run Klaviyo marketing campaigns as tasks: create, clone, estimate, send once, wait.",
+        "integrations": [
+            {
+                "integration-name": "Klaviyo",
+                "external-doc-url": "https://developers.klaviyo.com/",
+                "tags": ["service"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "klaviyo",
+                "hook-class-name": f"{package}.hooks.klaviyo.KlaviyoHook",
+                "hook-name": "Klaviyo",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "login": "OAuth client id",
+                        "password": "Private API key, or OAuth client secret",
+                        "host": "Base URL",
+                    },
+                    "placeholders": {
+                        "login": "only for OAuth",
+                        "password": "pk_…",
+                        "host": "https://a.klaviyo.com",
+                    },
+                },
+                "conn-fields": {
+                    "revision": {
+                        "label": "API revision",
+                        "description": "The date of the Klaviyo API to speak; empty: 2026-04-15.",
+                        "schema": {"type": ["string", "null"], "pattern": r"^\d{4}-\d{2}-\d{2}(\.\w+)?$"},
+                    },
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds to wait for an answer of Klaviyo; empty: 60.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
+                    },
+                    "oauth_refresh_token": {
+                        "label": "OAuth refresh token",
+                        "description": "Only for OAuth: from the authorisation of the app by the account.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "read_only": {
+                        "label": "Read only",
+                        "description": "Refuse whatever would change something in Klaviyo.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                    "require_test_account": {
+                        "label": "Require a test account",
+                        "description": "Refuse to send unless Klaviyo says that the account is a test account.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                },
+            }
+        ],
+        "hooks": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.hooks.klaviyo"]}],
+        "operators": [
+            {
+                "integration-name": "Klaviyo",
+                "python-modules": [f"{package}.operators.api", f"{package}.operators.campaigns"],
+            }
+        ],
+        "sensors": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.sensors.campaigns"]}],
+        "triggers": [
+            {
+                "integration-name": "Klaviyo",
+                "python-modules": [f"{package}.triggers.campaigns", f"{package}.triggers.watcher"],
+            }
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["klaviyo"],
+                "handler": f"{package}.assets.normalised",
+                "factory": f"{package}.assets.campaign_asset",
+                "to_openlineage_converter": f"{package}.assets.openlineage_dataset",
+            }
+        ],
+        "extra-links": [f"{package}.operators.links.KlaviyoCampaignLink"],
+    }

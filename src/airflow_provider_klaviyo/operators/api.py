@@ -1,0 +1,169 @@
+"""Call any operation that Klaviyo publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_klaviyo.api import operations
+from airflow_provider_klaviyo.api.calls import MAX_PAGES
+from airflow_provider_klaviyo.api.checks import check_filter, check_names, check_paged
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.filters import Filter
+from airflow_provider_klaviyo.campaigns.values import is_template
+from airflow_provider_klaviyo.hooks.arguments import check_revision
+from airflow_provider_klaviyo.operators.rows import check_xcom_size
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_klaviyo.api.document import Document
+    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+
+class KlaviyoApiOperator(BaseOperator):
+    """Make one call to any operation that Klaviyo publishes, checked before it is made.
+
+    When the DAG is imported, the names of the operation and of its path and query parameters are checked; before the
+    call, all of path, query and body, against Klaviyo's published document of the API revision in use. A revision that
+    this package has no document of is not checked.
+
+    *Retry, kill, lost answer*: a read, PATCH, PUT or DELETE is repeated, which leaves the same state as once. A POST
+    that was not answered is not repeated: nothing is known of what it makes, so nothing can be looked up. The task
+    fails with ``KlaviyoAmbiguousWriteError``, and its retries refuse to post (``KlaviyoRefusedError``) as long as it is
+    not known that the call was not carried out (Airflow 3.3 and later: task state store, key ``klaviyo_post``; before,
+    no retry posts at all). POSTs that only read (reports, renderings) are repeated. *Clear*: posts anew.
+    *Rate limit*: 1 request, or 1 for each page; ``docs/operations.md`` has each operation's limits and scopes.
+
+    :param operation: operation id or alias, such as ``get_lists``; ``docs/operations.md`` has them all. Templated.
+    :param path_params: values for the ``{…}`` parts of its path. Templated.
+    :param query: query parameters, as ``{"page[size]": 10, "fields[list]": ["name"]}``. ``filter`` takes what the
+        functions of ``api.filters`` make, or text, which may have Jinja. Templated.
+    :param body: JSON:API document. Templated.
+    :param all_pages: follow the links to further pages of a list, and return all as if they were one.
+    :param max_pages: ceiling; beyond it the task fails rather than give a part as if it were all.
+    :param response_filter: takes the answer's document and returns what the task is to return.
+    :param repeat_safe: whether a POST that writes may be made again by a retry, since twice does no harm (an upsert,
+        say).
+    :returns: the answer's document, ``{"data": …}``; ``None`` when Klaviyo answers without one.
+    :raises KlaviyoValidationError: the call does not follow what Klaviyo publishes; nothing was sent. Or more data than
+        XCom should hold (1 MB of JSON).
+    :raises KlaviyoApiError: of the type that Klaviyo's answer stands for.
+    :raises KlaviyoAmbiguousWriteError: a POST was not answered; whether it was carried out is not known.
+    :raises KlaviyoRefusedError: an earlier try has made this POST, or may have.
+    """
+
+    template_fields = ("operation", "path_params", "query", "body")
+    template_fields_renderers = dict.fromkeys(("path_params", "query", "body"), "json")
+    ui_color = "#f6f1eb"
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        path_params: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        all_pages: bool = False,
+        max_pages: int = MAX_PAGES,
+        response_filter: Callable[[dict[str, Any]], Any] | None = None,
+        repeat_safe: bool = False,
+        klaviyo_conn_id: str = "klaviyo_default",
+        revision: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+        self.path_params = path_params
+        self.query = query
+        self.body = body
+        self.all_pages = all_pages
+        self.max_pages = max_pages
+        self.response_filter = response_filter
+        self.repeat_safe = repeat_safe
+        self.klaviyo_conn_id = klaviyo_conn_id
+        self.revision = revision
+        if revision is not None:
+            check_revision(revision)
+        if response_filter is not None and not callable(response_filter):
+            raise KlaviyoValidationError(
+                f"response_filter is {response_filter!r}; give a function that takes the answer's document.",
+                pointer="response_filter",
+            )
+        if not is_template(operation):
+            self._check_names()
+
+    def _check_names(self) -> None:
+        """What can be told without the large document, and of what is not rendered yet."""
+        check_names(
+            self.operation, path_params=_names(self.path_params), query=_names(self.query), revision=self.revision
+        )
+        if self.all_pages:
+            check_paged(self.operation, self.max_pages)
+            if self.body is not None:
+                raise KlaviyoValidationError("body is given with all_pages; a list takes none.", pointer="body")
+        wanted = self.query.get("filter") if isinstance(self.query, Mapping) else None
+        if isinstance(wanted, Filter):
+            if is_template(str(wanted)):
+                raise KlaviyoValidationError(
+                    f"query filter {wanted} holds Jinja, which is rendered only in a filter given as text: write "
+                    f"'contains(name,\"{{{{ … }}}}\")', say. A datetime then stands without quotes.",
+                    pointer="filter",
+                )
+            check_filter(self.operation, wanted, self.revision)
+
+    @cached_property
+    def hook(self) -> KlaviyoHook:
+        """The hook, made when the task runs."""
+        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+        return KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
+
+    def execute(self, context: Context) -> Any:
+        self._check_names()
+        document = self._answer(context)
+        self.log.info("%s: Klaviyo answered %d.", self.operation, document.status)
+        body = _without_hints(document.body)
+        result = self.response_filter(body) if self.response_filter else body or None
+        if self.do_xcom_push:
+            check_xcom_size(result, "Ask for less with fields[…] and filter, or keep less with response_filter.")
+        return result
+
+    def _answer(self, context: Context) -> Document:
+        from airflow_provider_klaviyo.resume.post import post_once
+        from airflow_provider_klaviyo.resume.state import TaskState
+
+        if self.all_pages:
+            return self.hook.collect(
+                self.operation, path_params=self.path_params, query=self.query, max_pages=self.max_pages
+            )
+        if self._may_be_repeated():
+            return self._call()
+        return post_once(TaskState(context), self.operation, self._call)
+
+    def _call(self) -> Document:
+        return self.hook.call(self.operation, path_params=self.path_params, query=self.query, body=self.body)
+
+    def _may_be_repeated(self) -> bool:
+        from airflow_provider_klaviyo.hooks.safety import is_write
+
+        known = operations.get(self.operation)
+        if known.method != "POST" or not is_write(known):
+            return True
+        return self.repeat_safe
+
+
+def _names(given: Any) -> list[str] | None:
+    """The names of parameters; ``None`` where they are still to be rendered."""
+    return None if is_template(given) else list(given or ())
+
+
+def _without_hints(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without ``meta.agent_hints``: text that Klaviyo writes for AI agents is no data."""
+    kept = dict(body)
+    if isinstance(kept.get("meta"), Mapping) and "agent_hints" in kept["meta"]:
+        kept["meta"] = {name: value for name, value in kept["meta"].items() if name != "agent_hints"}
+    return kept

@@ -1,0 +1,125 @@
+"""Create a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_klaviyo.campaigns.messages import check_message
+from airflow_provider_klaviyo.campaigns.values import Field, is_template
+from airflow_provider_klaviyo.hooks.arguments import check_choice
+from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
+from airflow_provider_klaviyo.operators.campaigns.settings import check_settings, in_full
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
+    """Create a campaign as a draft, once. Nothing is sent before ``KlaviyoSendCampaignOperator``.
+
+    What is not templated is checked when the DAG is imported; the rest after rendering, before the first call.
+
+    *Retry, kill, lost answer*: the campaign is made at most once. The intent is noted before the call and the id after
+    it (Airflow 3.3 and later: task state store, keys ``klaviyo_intent`` and ``klaviyo_campaign``); a later try adopts
+    the campaign, or looks for one of this name and audience. Give each run's campaign a name of its own.
+    *Clear*: as ``on_clear`` says; an adopted draft gets the settings and content that the DAG says now.
+    *Rate limit*: 2 requests; 10/s and 150/min per account.
+
+    :param name: the campaign's name in Klaviyo. Templated.
+    :param audiences: ``{"included": [ids], "excluded": [ids]}`` of lists and segments. Templated.
+    :param messages: one message, made by ``email()``, ``sms()``, ``push()`` or ``silent_push()``, in a list. Templated.
+    :param send_strategy: made by ``immediate()`` (the default), ``static()``, ``throttled()`` or ``smart_send_time()``.
+        Templated.
+    :param send_options: ``{"use_smart_sending": bool}``. Templated.
+    :param tracking_options: UTM parameters and, for email, click and open tracking. Templated.
+    :param on_clear: after a clear, ``"adopt"`` the campaign made before, or make a ``"new"`` one beside it.
+    :returns: the campaign's id.
+    :raises KlaviyoValidationError: a setting that Klaviyo would refuse, or did; nothing was made.
+    :raises KlaviyoRefusedError: which of several campaigns is this task's cannot be told.
+    :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and whether it made the campaign cannot be told yet.
+    """
+
+    template_fields = ("name", "audiences", "messages", "send_strategy", "send_options", "tracking_options")
+    template_fields_renderers = JSON_RENDERERS
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        audiences: Mapping[str, Any],
+        messages: Sequence[Mapping[str, Any]],
+        send_strategy: Mapping[str, Any] | None = None,
+        send_options: Mapping[str, Any] | None = None,
+        tracking_options: Mapping[str, Any] | None = None,
+        on_clear: OnClear = "adopt",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.audiences = audiences
+        self.messages = messages
+        self.send_strategy = send_strategy
+        self.send_options = send_options
+        self.tracking_options = tracking_options
+        self.on_clear = on_clear
+        check_choice("on_clear", on_clear, ("adopt", "new"))
+        self._checked(revision=self.revision)
+
+    def _checked(self, *, revision: str | None = None, now: datetime | None = None) -> tuple[dict[str, Any], list[Any]]:
+        """Attributes and messages as they are to be sent; ``now`` is given once they are rendered."""
+        messages = _one_message(self.messages, rendered=now is not None)
+        settings = {
+            "name": self.name,
+            "audiences": self.audiences,
+            "send_strategy": self.send_strategy,
+            "send_options": self.send_options,
+            "tracking_options": self.tracking_options,
+        }
+        required = ("name", "audiences")
+        attributes = check_settings(settings, revision=revision, channel=_channel(messages), now=now, required=required)
+        return attributes, messages
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.resume.edits import keep, of_new
+        from airflow_provider_klaviyo.resume.make import make_once
+        from airflow_provider_klaviyo.resume.settings import write_settings
+        from airflow_provider_klaviyo.resume.state import TaskState
+
+        attributes, messages = self._checked(revision=self.hook.api_revision, now=datetime.now(UTC))
+        made = make_once(
+            self.hook,
+            TaskState(context),
+            lambda: self.hook.create_campaign(attributes, messages),
+            name=attributes["name"],
+            channel=messages[0]["channel"],
+            audiences=[attributes["audiences"]],
+            on_clear=self.on_clear,
+        )
+        self.show_link(context, made.id)
+        if made.answer is None:
+            written = write_settings(self.hook, made.id, in_full(attributes), messages[0])
+        else:
+            written = of_new(self.hook, made.answer, image_id=messages[0].get("image_id"))
+        keep(context, made.id, written)
+        self.log.info("Campaign %s %r is in Klaviyo.", made.id, attributes["name"])
+        return made.id
+
+
+def _channel(messages: list[Any]) -> str | None:
+    """The channel, where it is known before rendering."""
+    channel = messages[0].get("channel") if messages and isinstance(messages[0], Mapping) else None
+    return None if channel is None or is_template(channel) else channel
+
+
+def _one_message(messages: Any, *, rendered: bool) -> list[Any]:
+    field = Field("/messages", rendered=rendered)
+    if field.pending(messages):
+        return []
+    if isinstance(messages, Mapping | str) or not isinstance(messages, Sequence) or len(messages) != 1:
+        raise field.error(
+            f"is {messages!r}",
+            "Give a list of exactly one message, such as [email(subject=…)]; another channel is another campaign.",
+        )
+    return [check_message(message, rendered=rendered) for message in messages]

@@ -1,0 +1,135 @@
+"""List campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_klaviyo.api.calls import MAX_PAGES
+from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, Related
+from airflow_provider_klaviyo.api.checks import check_filter, check_paged, facts
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.filters import Filter, parse
+from airflow_provider_klaviyo.campaigns.values import Field, filled, is_template
+from airflow_provider_klaviyo.hooks.arguments import check_choice
+from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.operators.rows import check_xcom_size, write_json_lines
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LIST = "get_campaigns"
+
+
+class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
+    """List the campaigns of an account: all pages, of all channels or some, as rows.
+
+    A row is a flat dict: ``id``, ``channel``, the campaign's attributes, and with ``include`` the lists ``messages``
+    and ``tags`` of dicts with ``id`` and attributes.
+
+    *Retry, kill, clear*: lists anew; a file is replaced as a whole. *Rate limit*: 1 request for each 100 campaigns of a
+    channel; 10/s and 150/min per account.
+
+    :param channels: ``email``, ``sms``, ``mobile_push``; default: all three. Klaviyo lists each by itself.
+    :param filter: which campaigns, made as ``equals("status", "Sent") & contains("name", "Sale")`` by the functions of
+        ``api.filters``, or the same as text (``equals(status,"Sent"),contains(name,"Sale")``), which may have Jinja.
+        The channel is not part of it. Templated.
+    :param fields: the attributes of a row, such as ``["name", "send_strategy.method"]``; default: all. Templated.
+    :param include: ``"campaign-messages"`` and ``"tags"``, either or both.
+    :param sort: ``created_at``, ``id``, ``name``, ``scheduled_at`` or ``updated_at``, with ``-`` in front for
+        descending; within each channel.
+    :param output_path: file to write the rows to, as JSON Lines: any path or URL that Airflow's ``ObjectStoragePath``
+        takes, such as ``s3://aws_default@bucket/campaigns.jsonl``. Templated.
+    :param max_pages: ceiling for each channel; beyond it the task fails rather than give a part as if it were all.
+    :returns: the rows; with ``output_path``: ``{"path": str, "count": int}``.
+    :raises KlaviyoValidationError: a filter, field or sort that Klaviyo does not have, or more rows than XCom should
+        hold (1 MB of JSON).
+    """
+
+    template_fields = ("filter", "fields", "output_path")
+    operator_extra_links = ()  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[Channel] = CHANNELS,
+        filter: Filter | str | None = None,
+        fields: Sequence[str] | None = None,
+        include: Sequence[Related] = (),
+        sort: str | None = None,
+        output_path: str | PathLike[str] | None = None,
+        max_pages: int = MAX_PAGES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.filter = filter
+        self.fields = fields
+        self.include = include
+        self.sort = sort
+        self.output_path = str(output_path) if isinstance(output_path, PathLike) else output_path
+        self.max_pages = max_pages
+        _check_each("channels", channels, CHANNELS)
+        if not channels:
+            raise KlaviyoValidationError(f"channels is empty; give some of: {', '.join(CHANNELS)}.", pointer="channels")
+        _check_each("include", include, tuple(ROW_KEYS))
+        if sort is not None:
+            check_choice("sort", sort, facts(LIST, self.revision)["query"]["sort"]["schema"]["enum"])
+        check_paged(LIST, max_pages)
+        if not is_template(fields):
+            self._check_fields(self.revision, rendered=False)
+        if not is_template(filter):
+            self._wanted(self.revision)
+
+    def _check_fields(self, revision: str | None, *, rendered: bool) -> None:
+        known = facts(LIST, revision)["query"]["fields[campaign]"]["schema"]["items"]["enum"]
+        _check_each("fields", self.fields or (), known, rendered=rendered)
+
+    def _wanted(self, revision: str | None) -> Filter | None:
+        """The filter, once it holds no Jinja any more."""
+        if self.filter is None or self.filter == "":
+            return None
+        if is_template(str(self.filter)):
+            raise KlaviyoValidationError(
+                f"filter {self.filter} holds Jinja, which is rendered only in a filter given as text: write "
+                f"filter='contains(name,\"{{{{ … }}}}\")', say. A datetime then stands without quotes.",
+                pointer="filter",
+            )
+        wanted = self.filter if isinstance(self.filter, Filter) else parse(self.filter)
+        if any(clause.field == "messages.channel" for clause in wanted.clauses):
+            raise KlaviyoValidationError(
+                "filter holds messages.channel; say which channels to list with 'channels' instead.", pointer="filter"
+            )
+        check_filter(LIST, wanted, revision)
+        return wanted
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        from airflow.sdk import ObjectStoragePath
+
+        revision = self.hook.api_revision
+        self._check_fields(revision, rendered=True)
+        rows = self.hook.list_campaigns(
+            channels=self.channels,
+            filter=self._wanted(revision),
+            fields=self.fields or (),
+            include=self.include,
+            sort=self.sort,
+            max_pages=self.max_pages,
+        )
+        self.log.info("There are %s such campaigns.", f"{len(rows):,}")
+        if self.output_path is None:
+            if self.do_xcom_push:
+                check_xcom_size(rows, "Write them to a file with output_path, or ask for less with fields and filter.")
+            return rows
+        path = ObjectStoragePath(filled(str(self.output_path), Field("/output_path", rendered=True)))
+        write_json_lines(path, rows)
+        return {"path": str(path), "count": len(rows)}
+
+
+def _check_each(name: str, values: Any, allowed: Sequence[str], *, rendered: bool = True) -> None:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise KlaviyoValidationError(f"{name} is {values!r}; give a list.", pointer=name)
+    for value in values:
+        if rendered or not is_template(value):
+            check_choice(name, value, allowed)

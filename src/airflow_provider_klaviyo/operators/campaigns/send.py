@@ -1,0 +1,141 @@
+"""Send a campaign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_klaviyo.api.errors import KlaviyoError
+from airflow_provider_klaviyo.campaigns import CampaignStatus
+from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
+from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_klaviyo.api.document import Resource
+
+InBackfill = Literal["refuse", "skip", "send"]
+WaitUntil = Literal["sent", "scheduled"]
+IfEdited = Literal["warn", "refuse", "send"]
+KillAction = Literal["keep", "revert", "cancel"]
+
+TARGETS = {"sent": CampaignStatus.SENT, "scheduled": CampaignStatus.SCHEDULED}
+
+
+class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
+    """Put a campaign on its way, once, and wait until it is sent.
+
+    The campaign is read first. A draft is checked (every email has a template, the send time lies ahead) and sent; one
+    that is on its way already is waited for; one that was sent by somebody else, or cancelled, is refused.
+
+    *Retry, kill, lost answer*: Klaviyo is asked to send at most once. Whether an earlier try did is told by the
+    campaign's status and by what this task noted (Airflow 3.3 and later: task state store, key ``klaviyo_send``).
+    *Clear*: waits for the send that was made, or ends well if it is through; it is not sent again.
+    *Mark failed while waiting*: ``kill_action`` says what becomes of the send. *Any other end of a try* (clear, mark
+    success, ``execution_timeout``, a worker that shuts down, kill -9) leaves it alone: the next try adopts it.
+    *Rate limit*: 4 requests, and 1 for each look; 1 more where a task has set the image, and 6 or more where the draft
+    was edited, to be sure of it.
+
+    :param campaign_id: the campaign. Templated.
+    :param wait_until: ``"sent"``; ``"scheduled"``: it is on Klaviyo's schedule, or further; ``None``: do not wait.
+    :param in_backfill: what to do in a backfill, and in a scheduled run whose successor is already due: ``"refuse"``
+        (fail), ``"skip"``, or ``"send"``. A send that was already made is adopted all the same.
+    :param if_edited: what to do with a draft that no longer says what this run's tasks wrote, because a person or
+        another program changed it since: ``"warn"`` (tell which fields in the log, and send it as it is), ``"refuse"``
+        (send nothing), or ``"send"`` (do not compare). Compared is what this package's operators upstream of this
+        task have written; what ``KlaviyoApiOperator`` or a hook wrote counts as an edit.
+    :param kill_action: what to do with the send when a person marks this task as failed while it runs or waits:
+        ``"keep"`` (Klaviyo goes on); ``"revert"``: back to a draft, unless sending has begun; ``"cancel"``: for good,
+        also in mid-send. One brief attempt, told in the task's log; it may fail, and then Klaviyo goes on. To send
+        after a revert, clear the task once the campaign is a draft. Needs Airflow 3.3 while the task is deferred;
+        before, that is ``"keep"``.
+    :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
+    :param poll_interval: seconds between looks; default 30.
+    :param timeout: seconds after which the wait ends; default 86,400 (a day). The send goes on.
+    :returns: the campaign's id.
+    :raises KlaviyoRefusedError: sending could mail people twice, late, or what was edited; nothing was sent.
+    :raises KlaviyoValidationError: the draft is not fit to be sent; nothing was sent.
+    :raises KlaviyoCampaignFailed: Klaviyo cancelled the campaign, or a person did; says why.
+    :raises KlaviyoAmbiguousWriteError: whether Klaviyo took the send cannot be told; the next try reads again.
+    :raises KlaviyoWaitTimeoutError: it was not sent in time.
+    """
+
+    template_fields = ("campaign_id",)
+    default_poll_interval = 30.0
+    default_timeout = 86_400.0
+
+    _ti: Any = None
+    _killed = False
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        wait_until: WaitUntil | None = "sent",
+        in_backfill: InBackfill = "refuse",
+        if_edited: IfEdited = "warn",
+        kill_action: KillAction = "keep",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.campaign_id = campaign_id
+        self.wait_until = wait_until
+        self.in_backfill = in_backfill
+        self.if_edited = if_edited
+        self.kill_action = kill_action
+        check_id("campaign_id", campaign_id)
+        check_choice("wait_until", wait_until, (*TARGETS, None))
+        check_choice("in_backfill", in_backfill, ("refuse", "skip", "send"))
+        check_choice("if_edited", if_edited, ("warn", "refuse", "send"))
+        check_choice("kill_action", kill_action, ("keep", "revert", "cancel"))
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.resume.fitness import DraftCheck
+        from airflow_provider_klaviyo.resume.send import send_once
+        from airflow_provider_klaviyo.resume.state import TaskState
+        from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
+
+        check_id("campaign_id", self.campaign_id, rendered=True)
+        self.show_link(context, self.campaign_id)
+        deadline = self.deadline(context)
+        is_fit = DraftCheck(
+            self.hook,
+            context,
+            self.in_backfill,
+            self.if_edited,
+            self.writers(),
+            sent_by=deadline if self.wait_until == "sent" else None,
+        )
+
+        def check(campaign: Resource) -> bool:
+            still_draft = is_fit(campaign)
+            if self._killed:
+                raise KlaviyoError(f"The task was killed before the send: campaign {campaign.id} was not sent.")
+            return still_draft
+
+        self._ti = context["ti"]
+        send_once(self.hook, TaskState(context), self.campaign_id, check)
+        if self._killed:
+            self.on_kill()
+        if self.wait_until is None:
+            return self.campaign_id
+        trigger = KlaviyoCampaignStatusTrigger(
+            campaign_id=self.campaign_id,
+            target_statuses=[TARGETS[self.wait_until]],
+            after_send=True,
+            kill_action=self.kill_action,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+            klaviyo_conn_id=self.klaviyo_conn_id,
+            revision=self.revision,
+        )
+        return str(self.wait_for(context, trigger))
+
+    def on_kill(self) -> None:
+        """Begin no send any more; stop the one that was begun, if that is asked for and a person failed the task."""
+        self._killed = True
+        if self.kill_action == "keep" or self._ti is None:
+            return
+        from airflow_provider_klaviyo.resume.kill import stop_now
+
+        self.log.warning(stop_now(self.hook.get_conn().settings, self._ti, self.campaign_id, self.kill_action))

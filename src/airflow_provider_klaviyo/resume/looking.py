@@ -1,0 +1,87 @@
+"""How long to go on looking before what Klaviyo shows is believed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from airflow_provider_klaviyo.api import retry
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+T = TypeVar("T")
+
+SETTLE = 60.0
+"""Seconds after the end of a write within which its effect shows, if it was carried out at all: reads may lag."""
+
+PAUSE = 3.0
+"""Seconds between two looks."""
+
+CONFIRMED = 3
+"""How often in a row nothing must be found before something is written for the second time."""
+
+log = logging.getLogger(__name__)
+
+
+def now() -> str:
+    """The time, as it is noted."""
+    return datetime.now(UTC).isoformat()
+
+
+def longest_call(hook: KlaviyoHook) -> float:
+    """Seconds after its begin by which a call has ended, whatever happened to it and to the process that made it."""
+    settings = hook.get_conn().settings
+    return retry.LONGEST + settings.connect_timeout + settings.read_timeout
+
+
+def settled_after(moment: float) -> float:
+    """When the effect of a write that had ended by then must show: seconds since the epoch."""
+    return moment + SETTLE
+
+
+def show_by(hook: KlaviyoHook, note: Mapping[str, Any]) -> float:
+    """When the effect of a noted write must show, if it was carried out: seconds since the epoch.
+
+    :param note: ``at``, when the call began, and ``ended``, when it was given up. A task that was killed in between has
+        noted no end; then the longest time that a call can take counts.
+    """
+    if "ended" in note:
+        return settled_after(epoch(note["ended"]))
+    return settled_after(epoch(note["at"]) + longest_call(hook))
+
+
+def epoch(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def look_until(
+    look: Callable[[], T],
+    is_clear: Callable[[T], bool],
+    *,
+    what: str,
+    is_doubtful: Callable[[T], bool] = lambda _: False,
+) -> T:
+    """Look, again and again, until the answer is clear; ``is_clear`` has to become true as time goes by.
+
+    :param look: reads from Klaviyo.
+    :param is_clear: whether to stop at what was read.
+    :param what: what is looked for, for the task's log.
+    :param is_doubtful: whether what was read has to be read :data:`CONFIRMED` times before it is believed.
+    """
+    looks, seen = 1, look()
+    began = told = time.monotonic()
+
+    def is_open() -> bool:
+        return not is_clear(seen) or (looks < CONFIRMED and is_doubtful(seen))
+
+    if is_open():
+        log.info("Looking whether %s; what Klaviyo shows may lag behind what was done.", what)
+    while is_open():
+        time.sleep(PAUSE)
+        looks, seen = looks + 1, look()
+        if time.monotonic() - told >= 30:
+            told = time.monotonic()
+            log.info("Still looking whether %s, for %.0f s now.", what, told - began)
+    return seen

@@ -1,0 +1,122 @@
+"""Who is calling, what they may do, and in which revision they speak.
+
+Keys of the sandbox: any ``pk_…`` may do everything, except
+
+- ``pk_invalid``: 401
+- ``pk_readonly``: 403 to whatever needs a ``:write`` scope
+- ``pk_scopes_<scope>+<scope>…``: 403 to whatever needs another scope. ``pk_scopes_campaigns:read+lists:read``
+  is a key that may only read campaigns and lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_klaviyo.api.operations import REVISIONS, Operation
+from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, nothing_there, refusal
+
+REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
+SCOPED = "pk_scopes_"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A caller.
+
+    :param quota: whose rate limits are used up: all private keys share the account's.
+    :param scopes: the scopes granted; ``None`` for all.
+    """
+
+    quota: str = "account"
+    scopes: frozenset[str] | None = None
+    read_only: bool = False
+
+
+Scheme = Callable[[str], Access | None]
+"""Tells who the holder of a credential is; ``None`` when it is not valid."""
+
+
+def private_key(key: str) -> Access | None:
+    """The holder of a private key."""
+    if not re.fullmatch(r"pk_\S+", key) or key == "pk_invalid":
+        return None
+    if key.startswith(SCOPED):
+        return Access(scopes=frozenset(key.removeprefix(SCOPED).split("+")))
+    return Access(read_only=key == "pk_readonly")
+
+
+def authenticate(header: str | None, schemes: Mapping[str, Scheme]) -> Access:
+    """The caller behind an ``Authorization`` header.
+
+    :param schemes: by lower-case scheme name.
+    :raises RefusedError: 401.
+    """
+    if not header:
+        raise refusal(
+            401,
+            "not_authenticated",
+            "Authentication credentials were not provided.",
+            "Missing or invalid authorization scheme. Use 'Authorization: Klaviyo-API-Key <private key>'.",
+        )
+    scheme, _, credential = header.partition(" ")
+    access = schemes[scheme.lower()](credential.strip()) if scheme.lower() in schemes else None
+    if access is None:
+        raise refusal(
+            401,
+            "authentication_failed",
+            "Incorrect authentication credentials.",
+            "The API key specified is invalid.",
+        )
+    return access
+
+
+def authorise(access: Access, operation: Operation) -> None:
+    """Let the caller through who has all scopes the operation needs.
+
+    :raises RefusedError: 403.
+    """
+    lacks_write = access.read_only and any(scope.endswith(":write") for scope in operation.scopes)
+    lacks_scope = access.scopes is not None and not access.scopes.issuperset(operation.scopes)
+    if lacks_write or lacks_scope:
+        detail = "You do not have permission to perform this action."
+        raise refusal(403, "permission_denied", detail, f"{detail} It needs: {', '.join(operation.scopes)}.")
+
+
+def applied_revision(header: str | None, opted_out: bool) -> str:
+    """The revision a request is answered in.
+
+    The sandbox carries the revisions in :data:`REVISIONS` and treats any older one as retired (a choice). A retired one
+    falls forward to the oldest carried; a date between two of them counts as the earlier.
+
+    :param opted_out: the request asks not to fall forward.
+    :raises RefusedError: 400 for a missing, malformed or future revision, 410 for a retired one.
+    """
+    known = f"The sandbox knows {', '.join(REVISIONS)}."
+    if not header:
+        raise invalid(f"The 'revision' header is required. {known}", parameter="revision")
+    if not REVISION.fullmatch(header) or "." in header:
+        raise invalid(f"{header!r} is not a stable revision (YYYY-MM-DD). {known}", parameter="revision")
+    if header > REVISIONS[-1]:
+        raise invalid(f"Revision {header} does not exist yet. {known}", parameter="revision")
+    if header < REVISIONS[0]:
+        if opted_out:
+            raise _gone(header)
+        return REVISIONS[0]
+    return max(revision for revision in REVISIONS if revision <= header)
+
+
+def check_published(operation: Operation, revision: str) -> None:
+    """Refuse an operation that is newer than the revision.
+
+    :raises RefusedError: 404.
+    """
+    if revision not in operation.revisions:
+        raise nothing_there(
+            f"Revision date requested is before the earliest available. {operation.id} needs {operation.revisions[0]}."
+        )
+
+
+def _gone(revision: str) -> RefusedError:
+    return refusal(410, "gone", "Gone.", f"Revision {revision} is retired. Use {REVISIONS[0]} or later.")

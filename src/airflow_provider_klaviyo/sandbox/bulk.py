@@ -1,0 +1,177 @@
+"""Jobs over many profiles: imports, suppressions and subscriptions.
+
+A job waits, works, and is complete; what it does to profiles is seen when it is complete. Its steps are on the
+store's agenda, as those of a send. Known of Klaviyo: the statuses, that a job with failed rows is ``complete``, that
+subscribing lifts suppressions, that whoever is not on the list named is unsubscribed altogether. Choices of the
+sandbox:
+
+- Whoever is on the list named is only taken off it by unsubscribing.
+- Nobody confirms: on a list with double opt-in, subscribing changes nothing, unless it is a historical import.
+- Suppressing an unknown address makes a profile. Who is suppressed already, or is not, is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from airflow_provider_klaviyo.campaigns.status import JobStatus
+from airflow_provider_klaviyo.sandbox.call import Timing
+from airflow_provider_klaviyo.sandbox.clock import iso
+from airflow_provider_klaviyo.sandbox.errors import RefusedError
+from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.people import Directory, join, leave
+from airflow_provider_klaviyo.sandbox.store import Store
+
+IMPORT, SUPPRESS, UNSUPPRESS = (
+    "profile-bulk-import-job",
+    "profile-suppression-bulk-create-job",
+    "profile-suppression-bulk-delete-job",
+)
+CHANNELS: Mapping[str, str] = {"email": "email", "sms": "sms", "push": "mobile_push"}
+"""The channels of a subscription, and their names in :mod:`~airflow_provider_klaviyo.sandbox.consent`."""
+LIFTED = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
+
+
+def begin(store: Store, job: Resource, now: float, timing: Timing) -> Resource:
+    """Accept a job."""
+    store.plan(now + timing.queued, what="job begins", type=job.type, id=job.id)
+    store.plan(now + timing.queued + timing.working, what="job ends", type=job.type, id=job.id)
+    return store.put(job.having(status=JobStatus.QUEUED, created_at=iso(now)))
+
+
+def plan_consent(store: Store, data: Mapping[str, Any], now: float, timing: Timing) -> None:
+    """Accept a request to subscribe or unsubscribe, which is no job that can be looked at."""
+    store.plan(now + timing.queued, what="consent", data=data)
+
+
+def happen(store: Store, at: float, event: Mapping[str, Any]) -> None:
+    """A step of a job."""
+    if event["what"] == "consent":
+        _consent(store, event["data"], iso(at))
+        return
+    job = store.get(event["type"], event["id"])
+    if event["what"] == "job begins":
+        store.put(job.having(status=JobStatus.PROCESSING, started_at=iso(at)))
+    else:
+        done = WORK[job.type](store, job, iso(at))
+        store.put(done.having(status=JobStatus.COMPLETE, completed_at=iso(at)).knowing(rows=[]))
+
+
+def _import(store: Store, job: Resource, now: str) -> Resource:
+    directory = Directory(store)
+    profile_ids, error_ids = [], []
+    for number, row in enumerate(job.internal["rows"]):
+        try:
+            profile, _ = directory.upsert(row["attributes"], now, row.get("id"))
+        except RefusedError as refused:
+            error_ids.append(_import_error(store, refused, number, row))
+        else:
+            profile_ids.append(profile.id)
+    members = list(dict.fromkeys(profile_ids))
+    for list_id in job.relationships["lists"]:
+        if store.find("list", list_id):
+            join(store, list_id, members, now)
+    counted = job.having(completed_count=len(profile_ids), failed_count=len(error_ids))
+    return counted.related("profiles", members).related("import-errors", error_ids)
+
+
+def _import_error(store: Store, refused: RefusedError, number: int, row: Mapping[str, Any]) -> str:
+    reason = refused.reasons[0]
+    pointer = (reason.pointer or "/data").replace("/data", f"/data/attributes/profiles/data/{number}", 1)
+    attributes = {
+        "code": refused.code,
+        "title": refused.title,
+        "detail": reason.detail,
+        "source": {"pointer": pointer},
+        "original_payload": row,
+    }
+    return store.put(Resource("import-error", store.new_id("import-error"), attributes)).id
+
+
+def _suppress(store: Store, job: Resource, now: str) -> Resource:
+    suppression = {"reason": "USER_SUPPRESSED", "timestamp": now}
+    directory = Directory(store)
+    completed = 0
+    for profile in [*_members(store, job), *(directory.upsert({"email": row}, now)[0] for row in job.internal["rows"])]:
+        if not profile.internal["suppressions"]:
+            store.put(profile.knowing(suppressions=[suppression]))
+            completed += 1
+    return _counted(job, completed)
+
+
+def _unsuppress(store: Store, job: Resource, _: str) -> Resource:
+    directory = Directory(store)
+    named = (directory.find({"email": row}) for row in job.internal["rows"])
+    completed = 0
+    for profile in [*_members(store, job), *(found for found in named if found)]:
+        left = [one for one in profile.internal["suppressions"] if one["reason"] != "USER_SUPPRESSED"]
+        if left != profile.internal["suppressions"]:
+            store.put(profile.knowing(suppressions=left))
+            completed += 1
+    return _counted(job, completed)
+
+
+def _members(store: Store, job: Resource) -> Iterator[Resource]:
+    for name, type_ in (("lists", "list"), ("segments", "segment")):
+        for group_id in job.relationships[name]:
+            if group := store.find(type_, group_id):
+                for id_ in group.relationships["profiles"]:
+                    if profile := store.find("profile", id_):
+                        yield profile
+
+
+def _counted(job: Resource, completed: int) -> Resource:
+    return job.having(completed_count=completed, skipped_count=job.attributes["total_count"] - completed)
+
+
+WORK: Mapping[str, Callable[[Store, Resource, str], Resource]] = {
+    IMPORT: _import,
+    SUPPRESS: _suppress,
+    UNSUPPRESS: _unsuppress,
+}
+
+
+def _consent(store: Store, data: Mapping[str, Any], now: str) -> None:
+    is_historical = bool(data["attributes"].get("historical_import"))
+    list_id = ((data.get("relationships") or {}).get("list") or {}).get("data", {}).get("id")
+    group = store.find("list", list_id) if list_id else None
+    directory = Directory(store)
+    for row in data["attributes"]["profiles"]["data"]:
+        given, consents = row["attributes"], _consents(row)
+        if "UNSUBSCRIBED" in consents.values():
+            profile = directory.find(given, row.get("id"))
+            if profile and group and profile.id in group.relationships["profiles"]:
+                leave(store, group, {profile.id}, now)
+                group = store.get("list", group.id)
+            elif profile:
+                _put_consent(store, profile, consents)
+            continue
+        if group and group.attributes["opt_in_process"] == "double_opt_in" and not is_historical:
+            continue
+        known = directory.find(given, row.get("id"))
+        is_addressed = bool(given.get("email") or given.get("phone_number"))
+        if known is None and (not is_addressed or (group is None and is_historical)):
+            continue
+        profile = known or directory.add(given, now)
+        _put_consent(store, profile, consents)
+        if group:
+            join(store, group.id, [profile.id], now)
+
+
+def _consents(row: Mapping[str, Any]) -> dict[str, str]:
+    """The marketing consent given or taken back in a row, by channel."""
+    subscriptions = row["attributes"]["subscriptions"]
+    return {
+        channel: subscriptions[name]["marketing"]["consent"]
+        for name, channel in CHANNELS.items()
+        if "marketing" in subscriptions.get(name, {})
+    }
+
+
+def _put_consent(store: Store, profile: Resource, consents: Mapping[str, str]) -> None:
+    suppressions = profile.internal["suppressions"]
+    if consents.get("email") == "SUBSCRIBED":
+        suppressions = [one for one in suppressions if one["reason"] not in LIFTED]
+    consent = {**profile.internal["consent"], **consents}
+    store.put(profile.knowing(consent=consent, suppressions=suppressions))

@@ -1,0 +1,124 @@
+"""Failures on demand: what goes wrong, at which operation, how often, and on which side of the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.operations import Operation, get
+
+FAULTS: Mapping[str, str] = {
+    "drop_before_commit": "cuts the connection; nothing is written",
+    "drop_after_commit": "writes, then cuts the connection",
+    "status_before_commit": "answers `status`; nothing is written",
+    "status_after_commit": "writes, then answers `status`",
+    "delay": "waits `seconds` of real time before or after the write (`when`)",
+    "throttle": "answers 429 with `retry_after`",
+    "garbage": "writes, then answers 200 with something that is not JSON",
+    "stale": "the next `reads` of campaigns are answered as if the last write had not happened",
+}
+STALE_READS = ("get_campaign", "get_campaigns")
+
+
+@dataclass(slots=True)
+class Rule:
+    """One fault.
+
+    :param operation: operation id or alias, or ``*`` for all.
+    :param times: how many matching calls it hits; ``None`` for all.
+    :param skip: how many matching calls pass before it begins.
+    :param status: the status of ``status_…``.
+    :param seconds: real seconds of ``delay``.
+    :param when: whether ``delay`` waits ``before`` or ``after`` the write.
+    :param retry_after: the ``Retry-After`` of ``throttle``, or of ``status_…`` when given.
+    :param fired: how many calls it has hit so far.
+    """
+
+    operation: str
+    fault: str
+    times: int | None = 1
+    skip: int = 0
+    status: int | None = None
+    seconds: float | None = None
+    when: str = "after"
+    retry_after: int | None = None
+    fired: int = 0
+
+    def matches(self, operation: Operation | None) -> bool:
+        """Whether the rule is about calls of this operation. ``None`` is a call of no published operation."""
+        if self.fault == "stale" and (operation is None or operation.id not in STALE_READS):
+            return False
+        return self.operation == "*" or (operation is not None and operation.id == self.operation)
+
+
+def rule(given: Mapping[str, Any]) -> Rule:
+    """A rule from its JSON.
+
+    :raises ValueError: it is not understood; the message says why.
+    """
+    fields = dict(given)
+    fault = str(fields.get("fault"))
+    if fault not in FAULTS:
+        raise ValueError(f"fault {fault!r} is not known. Known: {', '.join(FAULTS)}.")
+    if fault == "stale":
+        fields["times"] = fields.pop("reads", fields.get("times", 1))
+    operation = fields.setdefault("operation", "*")
+    if operation != "*":
+        try:
+            fields["operation"] = get(operation).id
+        except KlaviyoValidationError as error:
+            raise ValueError(error.message) from None
+    allowed = set(Rule.__dataclass_fields__) - {"fired"}
+    if unknown := sorted(set(fields) - allowed):
+        raise ValueError(f"{', '.join(unknown)} is not known. Known: {', '.join(sorted(allowed | {'reads'}))}.")
+    result = Rule(**fields)
+    if fault == "stale" and operation not in ("*", *STALE_READS):
+        raise ValueError(f"stale is for {' and '.join(STALE_READS)}, not {operation}.")
+    if not (result.times is None or _is_count(result.times)) or not _is_count(result.skip):
+        raise ValueError(f"times and skip are whole numbers, not {result.times!r} and {result.skip!r}.")
+    if fault.startswith("status_") and not (isinstance(result.status, int) and 400 <= result.status <= 599):
+        raise ValueError(f"{fault} needs a status from 400 to 599, not {result.status!r}.")
+    if fault == "delay" and not (isinstance(result.seconds, int | float) and result.seconds >= 0):
+        raise ValueError(f"delay needs seconds, not {result.seconds!r}.")
+    if result.when not in ("before", "after"):
+        raise ValueError(f"when is 'before' or 'after', not {result.when!r}.")
+    if fault == "throttle" and result.retry_after is None:
+        result.retry_after = 1
+    return result
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+class Faults:
+    """The rules in force, in the order they were added."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+
+    def add(self, rules: list[Rule]) -> None:
+        """Add rules behind the present ones."""
+        self._rules += rules
+
+    def clear(self) -> None:
+        """Remove all rules."""
+        self._rules.clear()
+
+    def take(self, operation: Operation | None) -> Rule | None:
+        """The rule that hits this call: the first that matches and is not used up."""
+        for candidate in self._rules:
+            if not candidate.matches(operation) or candidate.fired == candidate.times:
+                continue
+            if candidate.skip:
+                candidate.skip -= 1
+                continue
+            candidate.fired += 1
+            return candidate
+        return None
+
+    def told(self) -> list[dict[str, Any]]:
+        """The rules with how often each has fired."""
+        return [asdict(rule) for rule in self._rules]

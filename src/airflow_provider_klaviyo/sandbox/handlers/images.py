@@ -1,0 +1,72 @@
+"""Images. Their bytes are not kept: a URL that looks like Klaviyo's stands for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
+from airflow_provider_klaviyo.sandbox.documents import document
+from airflow_provider_klaviyo.sandbox.errors import invalid
+from airflow_provider_klaviyo.sandbox.handlers.reading import many, one
+from airflow_provider_klaviyo.sandbox.model import Resource
+
+FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "gif": "gif"}
+
+
+def upload_image_from_url(call: Call) -> Answer:
+    """The URL is not fetched; its ending tells the format."""
+    given = call.attributes
+    url = given["import_from_url"]
+    if url.startswith("data:image/"):
+        name, ending, size = "image", url.removeprefix("data:image/").partition(";")[0], len(url) * 3 // 4
+    else:
+        name = urlsplit(url).path.rpartition("/")[2]
+        ending, size = name.rpartition(".")[2], 0
+    return _created(
+        call, given.get("name") or name, ending, size, given.get("hidden"), "/data/attributes/import_from_url"
+    )
+
+
+def upload_image_from_file(call: Call) -> Answer:
+    form = call.body if isinstance(call.body, Mapping) else {}
+    file = form.get("file")
+    if not isinstance(file, Mapping):
+        raise invalid("'file' is required, in a form.", pointer="/file")
+    given = form.get("name")
+    name = given if given and isinstance(given, str) else file["filename"]
+    hidden = form.get("hidden") == "true"
+    return _created(call, name, file["filename"].rpartition(".")[2], file["size"], hidden, "/file")
+
+
+def update_image(call: Call) -> Answer:
+    call.check_ids_agree()
+    changes = {name: value for name, value in call.attributes.items() if value is not None}
+    image = call.store.get("image", call.id).having(**changes, updated_at=call.time)
+    return Answer(200, document(call, call.store.put(image)))
+
+
+def _created(call: Call, name: str, ending: str, size: int, hidden: Any, pointer: str) -> Answer:
+    format_ = FORMATS.get(ending.lower())
+    if format_ is None:
+        raise invalid(f"'{ending}' is not an image format. Allowed: {', '.join(FORMATS)}.", pointer=pointer)
+    id_ = call.store.new_id("image")
+    attributes = {
+        "name": name,
+        "image_url": f"https://images.example.com/{id_}.{ending}",
+        "format": format_,
+        "size": size,
+        "hidden": bool(hidden),
+        "updated_at": call.time,
+    }
+    return Answer(201, document(call, call.store.put(Resource("image", id_, attributes))))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "get_images": many("image"),
+    "get_image": one("image"),
+    "upload_image_from_url": upload_image_from_url,
+    "upload_image_from_file": upload_image_from_file,
+    "update_image": update_image,
+}

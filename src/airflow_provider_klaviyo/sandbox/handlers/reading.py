@@ -1,0 +1,77 @@
+"""The reads that are the same for every resource type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
+from airflow_provider_klaviyo.sandbox.documents import (
+    FieldReader,
+    collection,
+    document,
+    identifier,
+    identifiers,
+    targets,
+)
+from airflow_provider_klaviyo.sandbox.model import KINDS, Resource
+
+
+def one(type_: str) -> Handler:
+    """``GET /api/things/{id}``."""
+
+    def handler(call: Call) -> Answer:
+        return Answer(200, document(call, call.store.get(type_, call.id)))
+
+    return handler
+
+
+def many(
+    type_: str,
+    readers: Mapping[str, FieldReader] | None = None,
+    listed: Callable[[Resource], bool] = lambda _: True,
+) -> Handler:
+    """``GET /api/things``.
+
+    :param readers: how to read a filter's field where it is no attribute.
+    :param listed: whether a resource shows up in the list.
+    """
+
+    def handler(call: Call) -> Answer:
+        return Answer(200, collection(call, filter(listed, call.store.all(type_)), readers))
+
+    return handler
+
+
+def related(type_: str, name: str, readers: Mapping[str, FieldReader] | None = None) -> Handler:
+    """``GET /api/things/{id}/others``: the resource or resources a relationship points at."""
+
+    def handler(call: Call) -> Answer:
+        found = targets(call.store, call.store.get(type_, call.id), name)
+        if KINDS[type_].relations[name].many:
+            return Answer(200, collection(call, found, readers))
+        return Answer(200, document(call, found[0] if found else None))
+
+    return handler
+
+
+def related_ids(type_: str, name: str, readers: Mapping[str, FieldReader] | None = None) -> Handler:
+    """``GET /api/things/{id}/relationships/others``: types and ids only."""
+
+    def handler(call: Call) -> Answer:
+        found = targets(call.store, call.store.get(type_, call.id), name)
+        if KINDS[type_].relations[name].many:
+            return Answer(200, identifiers(call, found, readers))
+        data = identifier(found[0]) if found else None
+        return Answer(200, {"data": data, "links": {"self": call.base + call.target}})
+
+    return handler
+
+
+def delete(type_: str) -> Handler:
+    """``DELETE /api/things/{id}``."""
+
+    def handler(call: Call) -> Answer:
+        call.store.delete(type_, call.id)
+        return Answer(204)
+
+    return handler

@@ -1,0 +1,157 @@
+"""Profiles: how they are found, made, changed, merged and forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_klaviyo.sandbox.consent import unasked
+from airflow_provider_klaviyo.sandbox.errors import Reason, RefusedError, invalid
+from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.store import Store
+
+IDENTIFIERS = ("email", "phone_number", "external_id")
+ATTRIBUTES = (*IDENTIFIERS, "first_name", "last_name", "organization", "locale", "title", "image")
+PARTS = ("location", "properties")
+FORMS: Mapping[str, re.Pattern[str]] = {
+    "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    "phone_number": re.compile(r"\+[1-9]\d{6,14}"),
+}
+
+
+class Directory:
+    """Finds profiles by what identifies them. It holds an index, so make one for many look-ups.
+
+    Changes made through it keep the index right; others do not.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._ids: dict[tuple[str, Any], str] = {}
+        for profile in store.all("profile"):
+            self._enter(profile)
+
+    def find(self, given: Mapping[str, Any], id_: str | None = None) -> Resource | None:
+        """The profile meant: the one with the id, or else with the first identifier that anyone has."""
+        if id_ and (profile := self.store.find("profile", id_)):
+            return profile
+        found = (self._ids.get((name, given[name])) for name in IDENTIFIERS if given.get(name))
+        known = next((owner for owner in found if owner), None)
+        return self.store.get("profile", known) if known else None
+
+    def add(self, given: Mapping[str, Any], now: str) -> Resource:
+        """A new profile.
+
+        :raises RefusedError: 400 for a missing or malformed identifier, 409 when somebody has it already.
+        """
+        if not any(given.get(name) for name in IDENTIFIERS):
+            raise invalid(f"A profile needs one of {', '.join(IDENTIFIERS)}.", pointer="/data/attributes")
+        self.check(given)
+        return self._put(new_profile(self.store.new_id("profile"), given, now))
+
+    def change(self, profile: Resource, given: Mapping[str, Any], now: str) -> Resource:
+        """Change what is given, and leave the rest; a location and properties are merged.
+
+        :raises RefusedError: as :meth:`add`.
+        """
+        self.check(given, besides=profile.id)
+        changes = {name: given[name] for name in ATTRIBUTES if name in given}
+        merged = {
+            name: {**(profile.attributes[name] or {}), **given[name]} for name in PARTS if given.get(name) is not None
+        }
+        for name in IDENTIFIERS:
+            self._ids.pop((name, profile.attributes[name]), None)
+        return self._put(profile.having(**changes, **merged, updated=now))
+
+    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Resource, bool]:
+        """Add the profile, or change the one that is meant. An attribute given as null is left as it is.
+
+        :return: the profile, and whether it is new.
+        :raises RefusedError: as :meth:`add`.
+        """
+        told = {name: value for name, value in given.items() if value is not None}
+        known = self.find(told, id_)
+        if known is None:
+            return self.add(told, now), True
+        return self.change(known, told, now), False
+
+    def check(self, given: Mapping[str, Any], besides: str | None = None) -> None:
+        """Check identifiers.
+
+        :param besides: the id of the profile that may have them.
+        :raises RefusedError: as :meth:`add`.
+        """
+        for name in IDENTIFIERS:
+            value, pointer = given.get(name), f"/data/attributes/{name}"
+            if not value:
+                continue
+            if name in FORMS and not FORMS[name].fullmatch(value):
+                raise invalid(f"'{value}' is not a valid {name.replace('_', ' ')}.", pointer=pointer)
+            owner = self._ids.get((name, value))
+            if owner is not None and owner != besides:
+                reason = Reason(
+                    "A profile already exists with one of these identifiers.",
+                    pointer,
+                    meta={"duplicate_profile_id": owner},
+                )
+                raise RefusedError(409, "duplicate_profile", "Conflict.", [reason])
+
+    def _put(self, profile: Resource) -> Resource:
+        self._enter(profile)
+        return self.store.put(profile)
+
+    def _enter(self, profile: Resource) -> None:
+        for name in IDENTIFIERS:
+            if value := profile.attributes.get(name):
+                self._ids[name, value] = profile.id
+
+
+def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Resource:
+    """A profile that is not in the store yet, and that nobody has asked for consent."""
+    attributes = {name: given.get(name) for name in ATTRIBUTES} | {
+        "created": now,
+        "updated": now,
+        "last_event_date": None,
+        "location": given.get("location") or {},
+        "properties": given.get("properties") or {},
+    }
+    return Resource("profile", id_, attributes, {"push-tokens": []}, unasked())
+
+
+def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
+    """Put profiles on a list. Who is on it already stays as of then."""
+    group = store.get("list", list_id)
+    members = dict.fromkeys([*group.relationships["profiles"], *profile_ids])
+    joined = {**dict.fromkeys(profile_ids, now), **group.internal.get("joined", {})}
+    store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined))
+
+
+def leave(store: Store, group: Resource, profile_ids: set[str], now: str) -> None:
+    """Take profiles off a list or segment."""
+    members = [id_ for id_ in group.relationships["profiles"] if id_ not in profile_ids]
+    joined = {id_: at for id_, at in group.internal.get("joined", {}).items() if id_ not in profile_ids}
+    store.put(group.related("profiles", members).having(updated=now).knowing(joined=joined))
+
+
+def forget(store: Store, profile_id: str, now: str) -> None:
+    """Delete a profile, also from lists and segments."""
+    store.delete("profile", profile_id)
+    for type_ in ("list", "segment"):
+        for group in list(store.all(type_)):
+            if profile_id in group.relationships["profiles"]:
+                leave(store, group, {profile_id}, now)
+
+
+def merge(store: Store, source: Resource, destination: Resource, now: str) -> None:
+    """Move what the source has to the destination, which keeps its own attributes, and delete the source."""
+    kept = {name: value for name, value in destination.attributes.items() if value is not None}
+    parts = {name: {**source.attributes[name], **destination.attributes[name]} for name in PARTS}
+    for group in list(store.all("list")):
+        if source.id in group.relationships["profiles"]:
+            join(store, group.id, [destination.id], now)
+    for event in list(store.all("event")):
+        if event.relationships["profile"] == source.id:
+            store.put(event.related("profile", destination.id))
+    forget(store, source.id, now)
+    store.put(destination.having(**{**source.attributes, **kept, **parts, "updated": now}))

@@ -1,0 +1,265 @@
+"""The sandbox as an HTTP server: the API with its faults, the controls, and the web page."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from airflow_provider_klaviyo.sandbox import sends
+from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
+from airflow_provider_klaviyo.sandbox.clock import iso
+from airflow_provider_klaviyo.sandbox.errors import refusal
+from airflow_provider_klaviyo.sandbox.faults import Faults, Rule, rule
+from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
+from airflow_provider_klaviyo.sandbox.limits import ThrottledError
+from airflow_provider_klaviyo.sandbox.oauth import OAuth
+from airflow_provider_klaviyo.sandbox.page.routes import PageRoutes
+from airflow_provider_klaviyo.sandbox.service import Klaviyo, operation_of
+
+API_TYPE = "application/vnd.api+json"
+MAX_BODY = 32 * 1024 * 1024
+GATEWAY_STATUSES = (502, 504, 520, 521, 522, 523, 524)
+Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """Serves one account on one event loop."""
+
+    def __init__(self, klaviyo: Klaviyo) -> None:
+        self.klaviyo = klaviyo
+        self.faults = Faults()
+        self.journal = Journal()
+        self.oauth = OAuth(lambda: klaviyo.clock.timestamp(), klaviyo.windows.enforced)
+        klaviyo.schemes["bearer"] = self.oauth.holder
+
+    def app(self) -> web.Application:
+        """The application, ready to be run."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[_guard_controls])
+        app.add_routes(
+            [
+                *PageRoutes(self.klaviyo, self.journal, self.faults).table(),
+                web.post("/sandbox/reset", self.reset),
+                web.get("/sandbox/requests", self.tell_requests),
+                web.get("/sandbox/sends", self.tell_sends),
+                web.get("/sandbox/faults", self.tell_faults),
+                web.post("/sandbox/faults", self.add_faults),
+                web.delete("/sandbox/faults", self.clear_faults),
+                web.get("/sandbox/clock", self.tell_clock),
+                web.post("/sandbox/clock", self.advance_clock),
+                web.post("/oauth/token", self.give_token),
+                web.route("*", "/api/{path:.*}", self.api),
+                web.route("*", "/client/{path:.*}", self.api),
+            ]
+        )
+        return app
+
+    # --- the API ---------------------------------------------------------------------------------------------------
+
+    async def api(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request to Klaviyo's API, or fail as a fault says."""
+        incoming = await _incoming(request)
+        operation = operation_of(incoming)
+        fault = self.faults.take(operation)
+        entry = self.journal.begin(
+            Entry(
+                operation=operation.id if operation else None,
+                method=incoming.method,
+                path=incoming.path,
+                query=incoming.query,
+                body=_readable(incoming),
+                fault=fault.fault if fault else None,
+            )
+        )
+        before = await self._fail_before(fault, request)
+        if before is not None:
+            entry.status = before.status
+            return _response(before)
+        if fault and fault.fault == "drop_before_commit":
+            return _cut(request)
+        outgoing = self.klaviyo.answer(incoming, stale=fault is not None and fault.fault == "stale")
+        entry.committed, entry.revision = outgoing.committed, outgoing.revision
+        entry.request_id = outgoing.headers["x-klaviyo-req-id"]
+        if fault and fault.fault == "drop_after_commit":
+            return _cut(request)
+        if fault and fault.fault == "delay" and fault.when == "after":
+            await asyncio.sleep(fault.seconds or 0)
+        if fault and fault.fault == "status_after_commit":
+            outgoing = self._failure(fault)
+        entry.status = outgoing.status
+        if fault and fault.fault == "garbage":
+            return web.Response(text="<<< this is not JSON", content_type=API_TYPE, headers=outgoing.headers)
+        return _response(outgoing)
+
+    async def give_token(self, request: web.Request) -> web.Response:
+        """Answer a request for an access token. It is in the request log without what was sent."""
+        entry = self.journal.begin(Entry(operation=None, method=request.method, path=request.path))
+        answer = self.oauth.answer(await _incoming(request))
+        entry.status, entry.committed = answer.status, answer.committed
+        return web.json_response(answer.body, status=answer.status, headers=answer.headers)
+
+    async def _fail_before(self, fault: Rule | None, request: web.Request) -> Outgoing | None:
+        """What a fault does before the request is carried out; an answer when it is not to be carried out at all."""
+        match fault:
+            case Rule(fault="delay", when="before"):
+                await asyncio.sleep(fault.seconds or 0)
+            case Rule(fault="status_before_commit"):
+                return self._failure(fault)
+            case Rule(fault="throttle"):
+                seconds = fault.retry_after or 1
+                headers = {**self.klaviyo.headers(), "Retry-After": str(seconds)}
+                return Outgoing(429, ThrottledError(seconds).refusal().body(), headers)
+        return None
+
+    def _failure(self, fault: Rule) -> Outgoing:
+        """A made-up error. Statuses of gateways come as HTML, since a gateway knows nothing of JSON:API."""
+        status = fault.status or 500
+        headers = self.klaviyo.headers()
+        if fault.retry_after is not None:
+            headers["Retry-After"] = str(fault.retry_after)
+        if status in GATEWAY_STATUSES:
+            return Outgoing(status, f"<html><body><h1>{status}</h1><p>gateway</p></body></html>", headers)
+        failure = refusal(status, "sandbox_fault", "Made-up error.", f"The sandbox was told to answer {status}.")
+        return Outgoing(status, failure.body(), headers)
+
+    # --- controls --------------------------------------------------------------------------------------------------
+
+    async def reset(self, request: web.Request) -> web.Response:
+        self.klaviyo.reset()
+        self.oauth.clear()
+        self.faults.clear()
+        self.journal.clear()
+        return web.json_response({"reset": True})
+
+    async def tell_requests(self, request: web.Request) -> web.Response:
+        return web.json_response(self.journal.told())
+
+    async def tell_sends(self, request: web.Request) -> web.Response:
+        self.klaviyo.settle()
+        return web.json_response(sends.rows(self.klaviyo.store))
+
+    async def tell_faults(self, request: web.Request) -> web.Response:
+        return web.json_response(self.faults.told())
+
+    async def add_faults(self, request: web.Request) -> web.Response:
+        given = await _json(request)
+        try:
+            rules = [rule(one) for one in (given if isinstance(given, list) else [given])]
+        except (ValueError, TypeError, AttributeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self.faults.add(rules)
+        return web.json_response([asdict(one) for one in rules], status=201)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        self.faults.clear()
+        return web.json_response([])
+
+    async def tell_clock(self, request: web.Request) -> web.Response:
+        clock = self.klaviyo.clock
+        return web.json_response({"now": iso(clock.timestamp()), "speed": clock.speed})
+
+    async def advance_clock(self, request: web.Request) -> web.Response:
+        given = await _json(request)
+        seconds = given.get("advance") if isinstance(given, dict) else None
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+            return web.json_response({"error": 'Give {"advance": seconds}, zero or more.'}, status=400)
+        self.klaviyo.clock.advance(seconds)
+        self.klaviyo.settle()
+        self.klaviyo.saved()
+        return await self.tell_clock(request)
+
+
+@web.middleware
+async def _guard_controls(request: web.Request, handler: Responder) -> web.StreamResponse:
+    """Controls are for this machine only: by the peer's address, by the name it was asked for, which keeps out a web
+    page that has its own name point here, and by the origin, which keeps out what other web pages post."""
+    origin = request.headers.get("Origin")
+    is_local = _is_loopback(request.remote) and _is_loopback(_host(request))
+    is_own = origin is None or _is_loopback(urlsplit(origin).hostname)
+    if request.path.startswith("/sandbox/") and not (is_local and is_own):
+        return web.json_response({"error": "Controls answer to this machine only."}, status=403)
+    return await handler(request)
+
+
+def _host(request: web.Request) -> str | None:
+    return urlsplit(f"//{request.host}").hostname
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+async def _incoming(request: web.Request) -> Incoming:
+    is_form = request.content_type == "multipart/form-data"
+    content: Any = await (_form(request) if is_form else request.read())
+    return Incoming(
+        method=request.method,
+        path=unquote(urlsplit(request.raw_path).path),
+        query=dict(request.query),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        content=content,
+        base=f"{request.scheme}://{request.host}",
+        target=request.raw_path,
+    )
+
+
+async def _form(request: web.Request) -> dict[str, Any]:
+    """A form's fields, a file as its name and size; no fields when the form is malformed."""
+    try:
+        fields = await request.post()
+    except (ValueError, HttpProcessingError):
+        return {}
+    return {
+        name: {"filename": field.filename, "size": len(field.file.read())}
+        if isinstance(field, web.FileField)
+        else field
+        for name, field in fields.items()
+    }
+
+
+def _readable(incoming: Incoming) -> Any:
+    """The body for the request log: its JSON values, or nothing when it has none."""
+    if not isinstance(incoming.content, bytes):
+        return incoming.content
+    try:
+        return json.loads(incoming.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except ValueError:
+        return None
+
+
+def _response(outgoing: Outgoing) -> web.Response:
+    if outgoing.body is None:
+        return web.Response(status=outgoing.status, headers=outgoing.headers)
+    if isinstance(outgoing.body, str):
+        return web.Response(
+            status=outgoing.status, text=outgoing.body, content_type="text/html", headers=outgoing.headers
+        )
+    return web.Response(
+        status=outgoing.status, text=json.dumps(outgoing.body), content_type=API_TYPE, headers=outgoing.headers
+    )
+
+
+def _cut(request: web.Request) -> web.Response:
+    """End the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

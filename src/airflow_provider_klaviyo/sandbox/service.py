@@ -1,0 +1,191 @@
+"""The Klaviyo behind the socket: it takes a request and answers it, and knows no HTTP server."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_klaviyo.api.operations import Limits, Operation, match
+from airflow_provider_klaviyo.api.schemas import answer_errors, request_errors
+from airflow_provider_klaviyo.sandbox import lifecycle
+from airflow_provider_klaviyo.sandbox.access import (
+    Access,
+    Scheme,
+    applied_revision,
+    authenticate,
+    authorise,
+    check_published,
+    private_key,
+)
+from airflow_provider_klaviyo.sandbox.call import Answer, Call, Incoming, Outgoing, Timing
+from airflow_provider_klaviyo.sandbox.clock import Clock
+from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, malformed, nothing_there, refusal
+from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
+from airflow_provider_klaviyo.sandbox.handlers.example import answer_by_example
+from airflow_provider_klaviyo.sandbox.limits import COUNTING, ThrottledError, Windows
+from airflow_provider_klaviyo.sandbox.store import Store
+
+JSON_TYPES = ("application/vnd.api+json", "application/json")
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+
+
+class Klaviyo:
+    """One account and everything in it.
+
+    :param seed: makes the store of a fresh account.
+    :param strict: check every answer against the published schema, and answer 500 when one does not follow it.
+    :param saved: called after every committed write.
+    """
+
+    def __init__(
+        self,
+        seed: Callable[[], Store],
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
+        limits: bool = True,
+        strict: bool = False,
+        saved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.seed = seed
+        self.store = store or seed()
+        self.clock = clock or Clock()
+        self.timing = timing or Timing()
+        self.windows = Windows(enforced=limits)
+        self.strict = strict
+        self.saved = saved
+        self.schemes: dict[str, Scheme] = {"klaviyo-api-key": private_key}
+
+    def reset(self) -> None:
+        """A fresh account, at the real time, with all quotas unused."""
+        self.store = self.seed()
+        self.clock = Clock(self.clock.speed)
+        self.windows.clear()
+        self.saved()
+
+    def settle(self) -> None:
+        """Let everything happen that is due by now."""
+        lifecycle.settle(self.store, self.clock.timestamp())
+
+    def headers(self) -> dict[str, str]:
+        """The headers that every answer has."""
+        return {"x-klaviyo-req-id": str(uuid.uuid4()), "cid": next(self.store.all("account")).id}
+
+    def answer(self, incoming: Incoming, *, stale: bool = False) -> Outgoing:
+        """Answer a request.
+
+        :param stale: read as if the last write to a campaign had not happened.
+        """
+        self.settle()
+        headers = self.headers()
+        try:
+            operation, id_ = self._operation(incoming)
+            access = self._access(incoming, operation)
+            limits = _limits(operation, incoming.query)
+            headers |= self.windows.take(access.quota, operation, limits)
+            opted_out = incoming.headers.get("x-klaviyo-revision-fall-forward-opt-out") == "1"
+            revision = applied_revision(incoming.headers.get("revision"), opted_out)
+            headers["x-klaviyo-api-revision"] = revision
+            check_published(operation, revision)
+            body = _body(incoming)
+        except ThrottledError as throttled:
+            headers["Retry-After"] = str(throttled.retry_after)
+            return Outgoing(429, throttled.refusal().body(), headers)
+        except RefusedError as refused:
+            return Outgoing(refused.status, refused.body(), headers)
+        call = Call(
+            operation=operation,
+            id=id_,
+            query=incoming.query,
+            body=body,
+            revision=revision,
+            base=incoming.base,
+            target=incoming.target,
+            now=self.clock.timestamp(),
+            store=self.store.before_last_write() if stale else self.store,
+            timing=self.timing,
+        )
+        answer, committed = self._handle(call)
+        return Outgoing(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
+
+    def _operation(self, incoming: Incoming) -> tuple[Operation, str]:
+        found = match(incoming.method, incoming.path)
+        if found is not None:
+            operation, parameters = found
+            return operation, next(iter(parameters.values()), "")
+        if any(match(method, incoming.path) for method in METHODS):
+            raise refusal(405, "method_not_allowed", "Method not allowed.", f"Method '{incoming.method}' not allowed.")
+        raise nothing_there(f"There is no {incoming.path} in Klaviyo's API.")
+
+    def _access(self, incoming: Incoming, operation: Operation) -> Access:
+        """Who is calling. Operations below ``/client/`` are for browsers and take no key."""
+        if operation.path.startswith("/client/"):
+            return Access()
+        access = authenticate(incoming.headers.get("authorization"), self.schemes)
+        authorise(access, operation)
+        return access
+
+    def _handle(self, call: Call) -> tuple[Answer, bool]:
+        is_write = _is_write(call.operation)
+        before = self.store.campaigns() if is_write else {}
+        try:
+            if problems := request_errors(call.operation.id, call.query, call.body, call.revision):
+                raise malformed(problems)
+            answer = HANDLERS.get(call.operation.id, answer_by_example)(call)
+        except RefusedError as refused:
+            answer, is_write = Answer(refused.status, refused.body()), False
+        if is_write:
+            self.store.before = before
+            self.saved()
+        if self.strict:
+            answer = _checked(call, answer)
+        return answer, is_write
+
+
+def operation_of(incoming: Incoming) -> Operation | None:
+    """The published operation a request is for."""
+    found = match(incoming.method, incoming.path)
+    return found[0] if found else None
+
+
+def _is_write(operation: Operation) -> bool:
+    """Queries and renderings are POSTs as well, but need a read scope only."""
+    reads_only = bool(operation.scopes) and all(scope.endswith(":read") for scope in operation.scopes)
+    return operation.method != "GET" and not reads_only
+
+
+def _limits(operation: Operation, query: Mapping[str, str]) -> Limits:
+    counts = any(name.startswith("additional-fields") and "profile_count" in value for name, value in query.items())
+    return COUNTING if counts else operation.limits
+
+
+def _body(incoming: Incoming) -> Any:
+    if not isinstance(incoming.content, bytes):
+        return incoming.content
+    if not incoming.content:
+        return None
+    content_type = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in JSON_TYPES:
+        raise refusal(
+            415,
+            "unsupported_media_type",
+            "Unsupported media type.",
+            f"Unsupported media type '{content_type}' in request. Allowed: {', '.join(JSON_TYPES)}.",
+        )
+    try:
+        return json.loads(incoming.content)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"The body is not JSON: {error}.", pointer="") from None
+
+
+def _checked(call: Call, answer: Answer) -> Answer:
+    sparse = any(name.startswith("fields[") for name in call.query)
+    problems = answer_errors(call.operation.id, answer.status, answer.body, call.revision, sparse=sparse)
+    if not problems:
+        return answer
+    detail = f"The sandbox's answer {answer.status} to {call.operation.id} does not follow the published schema: "
+    wrong = refusal(500, "sandbox_answer_invalid", "Sandbox error.", detail + "; ".join(map(str, problems)))
+    return Answer(wrong.status, wrong.body())

@@ -1,0 +1,245 @@
+"""Sensors that wait for campaigns, send jobs and recipient estimations."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
+from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus
+from airflow_provider_klaviyo.campaigns.watch import check_statuses
+from airflow_provider_klaviyo.hooks.arguments import check_id, check_revision, is_deferrable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+    from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
+
+
+class KlaviyoCampaignSensor(BaseSensorOperator):
+    """Base of the sensors: look at a campaign until it is as wanted, in a worker or in the triggerer.
+
+    Both ways end alike, by the same judgement of each look. A look that fails for a passing reason never ends the wait;
+    a wrong key or an unknown campaign ends it at once. Only reads: retry, clear and kill do no harm.
+
+    :param campaign_id: the campaign. Templated.
+    :param klaviyo_conn_id: connection of type ``klaviyo``.
+    :param revision: Klaviyo API revision; default: the connection's.
+    :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
+    :param start_from_trigger: begin in the triggerer, so that no worker is needed before the wait is over. Airflow 3.3
+        or later, and not for mapped tasks. ``campaign_id`` is then an id, Jinja, or the output of another task.
+    :returns: the campaign's id.
+    :raises KlaviyoCampaignFailed: it ended another way (skips instead with ``soft_fail=True``).
+    :raises AirflowSensorTimeout: not in time.
+
+    ``poke_interval`` and ``timeout`` are Airflow's own.
+    """
+
+    template_fields: Sequence[str] = ("campaign_id",)
+    ui_color = "#f6f1eb"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        klaviyo_conn_id: str = "klaviyo_default",
+        revision: str | None = None,
+        deferrable: bool | None = None,
+        start_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_id("campaign_id", campaign_id)
+        if revision is not None:
+            check_revision(revision)
+        self.campaign_id = campaign_id
+        self.klaviyo_conn_id = klaviyo_conn_id
+        self.revision = revision
+        self.deferrable = start_from_trigger or is_deferrable(deferrable)
+        if start_from_trigger:
+            self._begin_in_triggerer(deferrable)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """As for every operator; ``start_from_trigger`` is refused."""
+        if kwargs.get("start_from_trigger"):
+            raise _no_start_from_trigger("A mapped task begins in a worker.")
+        return super().partial(**kwargs)
+
+    @abstractmethod
+    def trigger(self, **common: Any) -> KlaviyoWaitTrigger:
+        """The trigger that says what to look at; it is used in the worker, too."""
+
+    @cached_property
+    def hook(self) -> KlaviyoHook:
+        """The hook, made when the task runs."""
+        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+        return KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
+
+    def _trigger(self, campaign_id: str, **end: float) -> KlaviyoWaitTrigger:
+        return self.trigger(
+            campaign_id=campaign_id,
+            **end,
+            poll_interval=_seconds(self.poke_interval),
+            klaviyo_conn_id=self.klaviyo_conn_id,
+            revision=self.revision,
+        )
+
+    def _begin_in_triggerer(self, deferrable: bool | None) -> None:
+        """Tell Airflow how to begin without a worker.
+
+        The trigger cannot know beforehand when the task starts. It takes its deadline from the deferral's end, which
+        Airflow fixes at the start and keeps through restarts. An ``execution_timeout`` ends such a deferral too.
+        """
+        from airflow.triggers.base import StartTriggerArgs
+
+        if not AIRFLOW_V_3_3_PLUS:
+            raise _no_start_from_trigger("This needs Airflow 3.3 or later.")
+        if deferrable is False:
+            raise _no_start_from_trigger("It contradicts deferrable=False.")
+        timeout, reserve = _seconds(self.timeout), self._reserve
+        longest = _seconds(self.execution_timeout) if self.execution_timeout else float("inf")
+        head_start = min(timeout + reserve, longest) - min(timeout, longest)
+        path, arguments = self._trigger(_as_jinja(self.campaign_id), head_start=head_start).serialize()
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=path,
+            trigger_kwargs=arguments,
+            next_method="execute_complete",
+            timeout=timedelta(seconds=timeout + reserve),
+        )
+        self.start_from_trigger = True
+
+    @property
+    def _reserve(self) -> float:
+        """Seconds after the wait's own deadline until Airflow ends the deferral, should the trigger not."""
+        return 2 * _seconds(self.poke_interval) + 60
+
+    def execute(self, context: Context) -> Any:
+        if not self.deferrable:
+            return super().execute(context)
+        check_id("campaign_id", self.campaign_id, rendered=True)
+        started = context["ti"].start_date
+        deadline = (started.timestamp() if started else time.time()) + _seconds(self.timeout)
+        left = max(0.0, deadline - time.time())
+        return self.defer(
+            trigger=self._trigger(self.campaign_id, deadline=deadline),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=left + self._reserve),
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_klaviyo.triggers.events import settle
+
+        check_id("campaign_id", self.campaign_id, rendered=True)
+        trigger = self._trigger(self.campaign_id, deadline=float("inf"))
+        wait = trigger.wait()
+        try:
+            event = wait.saw(self.hook.run(trigger.look()), time.time())
+        except (KlaviyoTransientError, KlaviyoRateLimitError) as error:
+            self.log.warning("Looking at campaign %s failed: %s", self.campaign_id, error)
+            return PokeReturnValue(is_done=False)
+        self.log.info("Campaign %s: %s.", self.campaign_id, wait.status)
+        if event is None:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=settle(event)["campaign_id"])
+
+    def execute_complete(self, context: Context, event: Any) -> str:
+        """Go on after the triggerer's wait.
+
+        :raises KlaviyoError: of the type that ended the wait.
+        """
+        from airflow_provider_klaviyo.exceptions import KlaviyoWaitTimeoutError
+        from airflow_provider_klaviyo.triggers.events import parse, settle
+
+        try:
+            ended = settle(parse(event))
+        except KlaviyoWaitTimeoutError as error:
+            raise AirflowSensorTimeout(str(error)) from error
+        self.log.info("Campaign %s: %s.", ended["campaign_id"], ended["status"])
+        return ended["campaign_id"]
+
+
+class KlaviyoCampaignStatusSensor(KlaviyoCampaignSensor):
+    """Wait until a campaign has one of some statuses: sent, say, by a person in Klaviyo.
+
+    A draft is waited for; a campaign that is sent or cancelled, and was to be something else, fails the task. One
+    request a look.
+
+    :param target_statuses: statuses to wait for; ``Cancelled`` stands for every ``Cancelled: …``.
+
+    The other parameters are those of :class:`KlaviyoCampaignSensor`.
+    """
+
+    def __init__(self, *, target_statuses: Sequence[str] = (CampaignStatus.SENT,), **kwargs: Any) -> None:
+        check_statuses("target_statuses", target_statuses)
+        self.target_statuses = target_statuses
+        super().__init__(**kwargs)
+
+    def trigger(self, **common: Any) -> KlaviyoWaitTrigger:
+        from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
+
+        return KlaviyoCampaignStatusTrigger(target_statuses=self.target_statuses, **common)
+
+
+class KlaviyoCampaignSendJobSensor(KlaviyoCampaignSensor):
+    """Wait until a campaign's send job is complete.
+
+    The job's end says that Klaviyo has taken the campaign over, not that mail went out: for that, wait for the
+    campaign's status. One request a look.
+    """
+
+    def trigger(self, **common: Any) -> KlaviyoWaitTrigger:
+        from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignSendJobTrigger
+
+        return KlaviyoCampaignSendJobTrigger(**common)
+
+
+class KlaviyoRecipientEstimationJobSensor(KlaviyoCampaignSensor):
+    """Wait until a campaign's recipients are counted. One or two requests a look."""
+
+    def trigger(self, **common: Any) -> KlaviyoWaitTrigger:
+        from airflow_provider_klaviyo.triggers.campaigns import KlaviyoRecipientEstimationJobTrigger
+
+        return KlaviyoRecipientEstimationJobTrigger(**common)
+
+
+def _no_start_from_trigger(why: str) -> KlaviyoValidationError:
+    return KlaviyoValidationError(
+        f"start_from_trigger is True. {why} Leave it out: the task then begins in a worker, and waits in the triggerer "
+        f"with deferrable=True.",
+        pointer="start_from_trigger",
+    )
+
+
+def _as_jinja(campaign_id: Any) -> str:
+    """The id as it can be stored beforehand, and rendered in the triggerer.
+
+    Airflow's triggerer can pull an XCom only by its map index; without one it waits for ever.
+    """
+    if isinstance(campaign_id, PlainXComArg) and not campaign_id.operator.is_mapped:
+        task_id, key = campaign_id.operator.task_id, campaign_id.key
+        return f"{{{{ ti.xcom_pull(task_ids={task_id!r}, key={key!r}, map_indexes=-1) }}}}"
+    if isinstance(campaign_id, str) and ("xcom_pull" not in campaign_id or "map_indexes" in campaign_id):
+        return campaign_id
+    if isinstance(campaign_id, str):
+        raise _no_start_from_trigger(
+            f"campaign_id is {campaign_id!r}; the triggerer pulls an XCom only with map_indexes=-1 in the arguments."
+        )
+    raise _no_start_from_trigger(f"campaign_id is {campaign_id!r}, which only a worker can work out.")
+
+
+def _seconds(value: Any) -> float:
+    """Airflow keeps its intervals as seconds or as a ``timedelta``, depending on its version."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -1,0 +1,1 @@
+"""Triggers, one module per subject: what waits in the triggerer."""

@@ -1,0 +1,178 @@
+"""The wait that all triggers share; a trigger only says what to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError
+from airflow_provider_klaviyo.campaigns.wait import Wait, WaitEvent
+from airflow_provider_klaviyo.campaigns.watch import Glance, Observation
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Subject, joined
+
+LAST_LOOK = 20.0
+"""Seconds beyond its deadline that a wait stays for the answer to a last look."""
+
+
+class KlaviyoWaitTrigger(BaseTrigger):
+    """Looks at a campaign until a wait is over, and fires one event (a ``WaitEvent`` of ``campaigns.wait``).
+
+    All triggers of a connection look together: see :mod:`airflow_provider_klaviyo.triggers.poller`. They only read, so
+    one may run twice or start over (a triggerer that dies is replaced) without harm; the deadline is absolute and does
+    not move. Looks that fail for a passing reason never end the wait. The arguments are stored by Airflow in plain
+    text: ids, numbers and a connection's name, never a secret.
+
+    :param campaign_id: the campaign.
+    :param klaviyo_conn_id: connection of type ``klaviyo``.
+    :param revision: Klaviyo API revision; default: the connection's.
+    :param poll_interval: seconds between looks.
+    :param deadline: when to give up, seconds since the epoch.
+    :param head_start: give up so many seconds before Airflow ends the deferral: in place of ``deadline``, for a task
+        that starts from its trigger. Airflow fixed that end when it first deferred the task.
+    """
+
+    timeout_after: datetime | None = None
+    """When Airflow ends the deferral; set by the triggerer."""
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        poll_interval: float,
+        deadline: float = math.inf,
+        head_start: float | None = None,
+        klaviyo_conn_id: str = "klaviyo_default",
+        revision: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.campaign_id = campaign_id
+        self.deadline = deadline
+        self.head_start = head_start
+        self.poll_interval = poll_interval
+        self.klaviyo_conn_id = klaviyo_conn_id
+        self.revision = revision
+
+    @abstractmethod
+    def look(self) -> Call[Observation]:
+        """One look."""
+
+    def glance(self) -> Glance | None:
+        """What a list of many campaigns tells of this one, anew for each run; ``None``: only a look can tell."""
+        return None
+
+    def wait(self) -> Wait:
+        """The wait, at its start."""
+        return Wait(self.campaign_id, self.gives_up_at, self.poll_interval)
+
+    @property
+    def gives_up_at(self) -> float:
+        """When the wait ends, seconds since the epoch.
+
+        :raises KlaviyoError: it hangs on the deferral's end, and there is none.
+        """
+        if self.head_start is None:
+            return self.deadline
+        if self.timeout_after is None:
+            raise KlaviyoError("head_start is given, but this deferral has no end: give a deadline instead.")
+        end = self.timeout_after
+        return (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp() - self.head_start
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and arguments, as Airflow stores them."""
+        kind = type(self)
+        end = {"deadline": self.deadline} if self.head_start is None else {"head_start": self.head_start}
+        return f"{kind.__module__}.{kind.__qualname__}", {
+            "campaign_id": self.campaign_id,
+            **end,
+            "poll_interval": self.poll_interval,
+            "klaviyo_conn_id": self.klaviyo_conn_id,
+            "revision": self.revision,
+        }
+
+    def wait_here(self, hook: KlaviyoHook) -> WaitEvent:
+        """The same wait in the worker, for an operator that is not deferrable."""
+        watch = _Watch(self)
+        while True:
+            failure = None
+            try:
+                event = watch.saw(hook.run(self.look()))
+            except KlaviyoError as error:
+                failure = error
+                event = watch.missed(error)
+            if event is not None:
+                return event
+            time.sleep(watch.pause(failure))
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look, pause, and fire one event when the wait is over."""
+        yield TriggerEvent(dict(await self._wait_with_others()))
+
+    async def _wait_with_others(self) -> WaitEvent:
+        watch = _Watch(self)
+        glance = self.glance()
+        subject = Subject(self.campaign_id, self.look, glance, singly=glance is None)
+        clock = asyncio.get_running_loop().time
+        due = clock() + GATHER
+        async with joined(self.klaviyo_conn_id, self.revision) as poller:
+            while True:
+                failure = None
+                try:
+                    event = watch.saw(await watch.seen(poller, subject, due))
+                except KlaviyoError as error:
+                    failure = error
+                    event = watch.missed(error)
+                if event is not None:
+                    return event
+                due = clock() + watch.pause(failure)
+
+
+class _Watch:
+    """A trigger's wait on the real clock, telling the task's log what changes.
+
+    How it ended is told by the task, not here: where a thousand waits end together, a line of each would fill the pipe
+    to the triggerer's supervisor, and the event loop would stand still until that has caught up.
+    """
+
+    def __init__(self, trigger: KlaviyoWaitTrigger) -> None:
+        self._trigger = trigger
+        self._wait = trigger.wait()
+        self._told = ""
+
+    async def seen(self, poller: Poller, subject: Subject, due: float) -> Observation:
+        """A look among others', unless it takes until well past the deadline."""
+        try:
+            async with asyncio.timeout(max(0.0, self._wait.deadline - time.time()) + LAST_LOOK):
+                return await poller.look(subject, due)
+        except TimeoutError:
+            raise KlaviyoTransientError("Klaviyo did not answer before the end of the wait.") from None
+
+    def saw(self, observation: Observation) -> WaitEvent | None:
+        event = self._wait.saw(observation, time.time())
+        if event is None and (news := self._news()) != self._told:
+            self._told = news
+            left = max(0.0, self._wait.deadline - time.time())
+            self._trigger.log.info("Campaign %s: %s, for %.0f s more at most.", self._wait.campaign_id, news, left)
+        return event
+
+    def _news(self) -> str:
+        status, often, sent_at = self._wait.status, f"every {self._wait.interval:g} s", self._wait.rests_until
+        if sent_at is None or sent_at <= time.time():
+            return f"{status}. Looking {often}"
+        moment = datetime.fromtimestamp(sent_at, UTC)
+        return f"{status}, to be sent at {moment:%Y-%m-%d %H:%M:%S} UTC. Looking seldom until then, and {often} after"
+
+    def missed(self, error: KlaviyoError) -> WaitEvent | None:
+        self._trigger.log.warning("Looking at campaign %s failed: %s", self._wait.campaign_id, error)
+        return self._wait.missed(error, time.time())
+
+    def pause(self, failure: KlaviyoError | None) -> float:
+        return self._wait.pause(time.time(), failure)

@@ -1,0 +1,295 @@
+"""One poller for all the waits of a connection, so that their cost does not grow with the number of campaigns.
+
+Every trigger of a connection in a triggerer hands its looks to the same :class:`Poller`. Klaviyo lists up to 100
+campaigns in one request: when one of them is due to be looked at, the request takes along the 99 that would be due
+next. A thousand waiting campaigns cost some ten requests each interval, not a thousand.
+
+A list is of one channel, and which one a campaign is of is not known beforehand: the channels are asked one after the
+other, and the answer is remembered as long as the wait lasts. What a list cannot tell is looked at singly, a few at a
+time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_klaviyo.api import filters
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoApiError,
+    KlaviyoAuthError,
+    KlaviyoRateLimitError,
+    KlaviyoTransientError,
+)
+from airflow_provider_klaviyo.campaigns.watch import LIST_SIZE, Glance, Observation
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
+from airflow_provider_klaviyo.triggers.opening import opened
+
+GATHER = 0.2
+"""Seconds until the first look of a wait, in which others join it: Airflow starts triggers one by one."""
+
+BATCH = 10
+"""Campaigns of a list whose waits are told before the event loop turns: each wakes a task, which takes a while."""
+
+IN_FLIGHT = 2
+"""Requests of one lane at a time, so that a slow answer holds up only those who asked for it."""
+
+SPACING = 0.1
+"""Seconds between single looks: Klaviyo takes ten calls of an operation in a second."""
+
+
+@dataclass(slots=True, eq=False)
+class Subject:
+    """What a wait looks at, for as long as it lasts.
+
+    :param campaign_id: the campaign.
+    :param look: makes a look of its own.
+    :param glance: what a list of campaigns tells; ``None``: nothing.
+    :param channel: the channel whose list has the campaign, once known.
+    :param singly: whether the next look is to be one of its own.
+    """
+
+    campaign_id: str
+    look: Callable[[], Call[Observation]]
+    glance: Glance | None
+    channel: Channel | None = None
+    singly: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Ask:
+    """A look that somebody waits for, unless cancelled."""
+
+    subject: Subject
+    answer: asyncio.Future[Observation]
+
+    def tell(self, observation: Observation) -> None:
+        if not self.answer.done():
+            self.answer.set_result(observation)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class _Lane:
+    """Looks of one kind, in the order in which they are due.
+
+    :param width: how many are made together; the first is due, the others come along.
+    :param spacing: seconds between one and the next.
+    """
+
+    def __init__(self, width: int, spacing: float = 0.0) -> None:
+        self.in_flight = 0
+        self._width = width
+        self._spacing = spacing
+        self._asks: list[tuple[float, int, _Ask]] = []
+        self._numbers = itertools.count()
+        self._opens = 0.0
+
+    def put(self, due: float, ask: _Ask) -> None:
+        heapq.heappush(self._asks, (due, next(self._numbers), ask))
+
+    def due(self) -> float:
+        """When the next are to be taken."""
+        while self._asks and self._asks[0][2].answer.done():
+            heapq.heappop(self._asks)
+        if not self._asks or self.in_flight >= IN_FLIGHT:
+            return float("inf")
+        return max(self._asks[0][0], self._opens)
+
+    def take(self, now: float) -> list[_Ask]:
+        asks: list[_Ask] = []
+        while self._asks and len(asks) < self._width:
+            ask = heapq.heappop(self._asks)[2]
+            if not ask.answer.done():
+                asks.append(ask)
+        self.in_flight += 1
+        self._opens = now + self._spacing
+        return asks
+
+    def drain(self) -> list[_Ask]:
+        """All that are left."""
+        asks, self._asks = [ask for _, _, ask in self._asks], []
+        return asks
+
+
+class Poller:
+    """Looks at campaigns for everybody who waits on one connection. Got by :func:`joined`.
+
+    :param klaviyo_conn_id: connection of type ``klaviyo``, looked up once.
+    :param revision: Klaviyo API revision; default: the connection's.
+    """
+
+    def __init__(self, klaviyo_conn_id: str, revision: str | None) -> None:
+        self.failure: Exception | None = None
+        self._klaviyo_conn_id = klaviyo_conn_id
+        self._revision = revision
+        self._members = 0
+        self._woken = asyncio.Event()
+        self._singly = _Lane(1, SPACING)
+        self._lists: dict[Channel | None, _Lane] = {channel: _Lane(LIST_SIZE) for channel in (None, *CHANNELS)}
+        # In a context of its own: what is logged here must not land in the log of whichever task came first.
+        self._task = asyncio.create_task(self._run(), name="klaviyo-poller", context=contextvars.Context())
+
+    async def look(self, subject: Subject, due: float) -> Observation:
+        """Have a subject looked at; before it is due, when a request is made anyhow.
+
+        :param due: when, on the event loop's clock.
+        :raises KlaviyoError: the look failed.
+        """
+        if self.failure is not None:
+            raise self.failure
+        ask = _Ask(subject, asyncio.get_running_loop().create_future())
+        self._put(due, ask)
+        return await ask.answer
+
+    def enter(self) -> None:
+        self._members += 1
+        self._count()
+
+    def leave(self) -> bool:
+        """Go; whether nobody is left: then the poller ends."""
+        self._members -= 1
+        self._count()
+        if not self._members:
+            self._task.cancel()
+        return not self._members
+
+    async def ended(self) -> None:
+        """Wait until it has ended and its HTTP client is closed, which it does even if this is cancelled."""
+        await asyncio.wait({self._task})
+
+    def _count(self) -> None:
+        Stats.gauge("klaviyo.poller.campaigns", self._members, tags={"conn_id": self._klaviyo_conn_id})
+
+    def _put(self, due: float, ask: _Ask) -> None:
+        subject = ask.subject
+        (self._singly if subject.singly else self._lists[subject.channel]).put(due, ask)
+        self._woken.set()
+
+    async def _run(self) -> None:
+        try:
+            async with opened(self._klaviyo_conn_id, self._revision) as hook, asyncio.TaskGroup() as looks:
+                await self._dispatch(hook, looks)
+        except Exception as error:
+            self._fail_all(error)
+
+    async def _dispatch(self, hook: KlaviyoAsyncHook, looks: asyncio.TaskGroup) -> None:
+        """Begin each look when it is due, for ever."""
+        clock = asyncio.get_running_loop().time
+        lanes = (self._singly, *self._lists.values())
+        while True:
+            self._woken.clear()
+            for lane in lanes:
+                while lane.due() <= clock():
+                    looks.create_task(self._make(hook, lane, lane.take(clock())))
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(lane.due() for lane in lanes)):
+                    await self._woken.wait()
+
+    async def _make(self, hook: KlaviyoAsyncHook, lane: _Lane, asks: Sequence[_Ask]) -> None:
+        """Make looks, and tell those who asked what came of it."""
+        try:
+            if lane is self._singly:
+                await self._look_singly(hook, asks[0])
+            else:
+                await self._look_together(hook, asks)
+        except Exception as error:
+            for ask in asks:
+                ask.fail(error)
+        finally:
+            lane.in_flight -= 1
+            self._woken.set()
+
+    async def _look_singly(self, hook: KlaviyoAsyncHook, ask: _Ask) -> None:
+        subject = ask.subject
+        observation = await hook.run(subject.look())
+        subject.singly = subject.glance is None
+        ask.tell(observation)
+
+    async def _look_together(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
+        channel = asks[0].subject.channel
+        missing: dict[str, list[_Ask]] = {}
+        for ask in asks:
+            missing.setdefault(ask.subject.campaign_id, []).append(ask)
+        try:
+            for asked in [channel] if channel else CHANNELS:
+                for number, campaign in enumerate(await hook.run(_statuses(asked, missing)), start=1):
+                    for ask in missing.pop(campaign["id"], ()):
+                        ask.subject.channel = asked
+                        self._glance(ask, campaign)
+                    if number % BATCH == 0:
+                        await asyncio.sleep(0)
+                if not missing:
+                    return
+        except KlaviyoAuthError as error:
+            self._fail_all(error)
+            raise
+        except (KlaviyoTransientError, KlaviyoRateLimitError):
+            raise
+        except KlaviyoApiError:
+            pass  # Refused, perhaps for one of the ids: each is told its own answer.
+        for ask in itertools.chain.from_iterable(missing.values()):
+            ask.subject.channel = None
+            self._put_singly(ask)
+
+    def _glance(self, ask: _Ask, campaign: Mapping[str, Any]) -> None:
+        glance = ask.subject.glance
+        observation = glance and glance(campaign["status"], campaign["send_time"], time.time())
+        if observation is None:
+            self._put_singly(ask)
+        else:
+            ask.tell(observation)
+
+    def _put_singly(self, ask: _Ask) -> None:
+        ask.subject.singly = True
+        self._put(0.0, ask)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Fail every look asked for, now and later: no request can succeed."""
+        self.failure = error
+        for lane in (self._singly, *self._lists.values()):
+            for ask in lane.drain():
+                ask.fail(error)
+
+
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None], Poller]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def joined(klaviyo_conn_id: str, revision: str | None) -> AsyncIterator[Poller]:
+    """The poller of a connection, shared by all that are within this block at a time in one event loop.
+
+    It begins with the first and ends with the last. One that has failed is left to those who are in it.
+    """
+    running = _pollers.setdefault(asyncio.get_running_loop(), {})
+    key = (klaviyo_conn_id, revision)
+    poller = running.get(key)
+    if poller is None or poller.failure is not None:
+        poller = running[key] = Poller(klaviyo_conn_id, revision)
+    poller.enter()
+    try:
+        yield poller
+    finally:
+        if poller.leave():
+            if running.get(key) is poller:
+                del running[key]
+            await poller.ended()
+
+
+def _statuses(channel: Channel, campaign_ids: Collection[str]) -> Call[list[dict[str, Any]]]:
+    wanted = filters.any_of("id", campaign_ids)
+    return list_campaigns(channels=[channel], filter=wanted, fields=["status", "send_time"])
