@@ -1,0 +1,94 @@
+"""Settings of the local Airflow: everything on loopback, no login, and intervals short enough to watch."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+LOCKED = 60
+"""Seconds for which a component waits while another one writes to the database; SQLite has one writer at a time."""
+
+
+def bundles(dags_folders: Sequence[Path]) -> str:
+    """Return the value of ``[dag_processor] dag_bundle_config_list`` for local folders."""
+    return json.dumps(
+        [
+            {
+                "name": f"{folder.parent.name}-{folder.name}",
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(folder.resolve())},
+            }
+            for folder in dags_folders
+        ]
+    )
+
+
+def inherited() -> dict[str, str]:
+    """Return this process's environment without anything that would configure another Airflow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+
+
+def local(home: Path, port: int, dags_folders: Sequence[Path]) -> dict[str, str]:
+    """Return the environment of all components.
+
+    Airflow's defaults suit production: a dead triggerer is noticed after 30 s, a dead worker after 300 s. Here it is
+    3 s and 10 s. Cron schedules are off, so that only what was triggered runs.
+    """
+    options: dict[str, dict[str, object]] = {
+        "core": {
+            "executor": "LocalExecutor",
+            "parallelism": 8,
+            "load_examples": False,
+            "dags_folder": dags_folders[0].resolve(),
+            "dags_are_paused_at_creation": False,
+            "min_serialized_dag_update_interval": 1,
+            "simple_auth_manager_all_admins": True,
+            "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
+            "fernet_key": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            "test_connection": "Enabled",
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{home.resolve()}/airflow.db?timeout={LOCKED}"},
+        "api": {
+            "host": "127.0.0.1",
+            "port": port,
+            "base_url": f"http://127.0.0.1:{port}",
+            "workers": 1,
+            "secret_key": secrets.token_urlsafe(32),
+            "expose_config": False,
+            "auto_refresh_interval": 1,
+            "maximum_page_limit": 10_000,
+        },
+        "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
+        "dag_processor": {
+            "dag_bundle_config_list": bundles(dags_folders),
+            "refresh_interval": 2,
+            "bundle_refresh_check_interval": 1,
+            "parsing_processes": 2,
+        },
+        "scheduler": {
+            "use_job_schedule": False,
+            "scheduler_idle_sleep_time": 0.2,
+            "job_heartbeat_sec": 1,
+            "scheduler_heartbeat_sec": 1,
+            "scheduler_health_check_threshold": 5,
+            "orphaned_tasks_check_interval": 5,
+            "task_instance_heartbeat_sec": 1,
+            "task_instance_heartbeat_timeout": 10,
+            "task_instance_heartbeat_timeout_detection_interval": 2,
+            "trigger_timeout_check_interval": 1,
+            "enable_health_check": False,
+        },
+        "triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 3},
+        "workers": {"min_heartbeat_interval": 1},
+        "usage_data_collection": {"enabled": False},
+    }
+    env = {
+        f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
+        for section, values in options.items()
+        for name, value in values.items()
+    }
+    return env | {"AIRFLOW_HOME": str(home.resolve()), "NO_PROXY": "127.0.0.1,localhost", "PYTHONUNBUFFERED": "1"}
