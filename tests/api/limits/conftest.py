@@ -1,0 +1,72 @@
+"""Real stores: a file, and a Redis server of the tests' own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_klaviyo.api.limits.redis import RedisStore
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
+from airflow_provider_klaviyo.api.limits.store import MemoryStore, Store
+
+REDIS = shutil.which("redis-server")
+
+
+def start_redis(directory: Path) -> subprocess.Popen[bytes]:
+    """A Redis server that listens on ``directory/socket`` only and keeps nothing on disk."""
+    assert REDIS, "this test needs redis-server on the PATH"
+    server = subprocess.Popen(
+        [REDIS, "--port", "0", "--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no"],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 10
+    while not (directory / "socket").exists():
+        assert server.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return server
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    if not REDIS:
+        pytest.skip("redis-server is not on the PATH")
+    with tempfile.TemporaryDirectory() as directory:
+        server = start_redis(Path(directory))
+        try:
+            yield f"unix://{directory}/socket"
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Makes stores that share their bookings, one for each process."""
+    if request.param == "sqlite":
+        return lambda: SQLiteStore(tmp_path / "limits" / "budget.db")
+    url = request.getfixturevalue("redis_url")
+    return lambda: RedisStore(url)
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "sqlite":
+        return SQLiteStore(tmp_path / "budget.db")
+    return RedisStore(request.getfixturevalue("redis_url"))
+
+
+@pytest.fixture
+def account() -> str:
+    """An account that no other test uses."""
+    return uuid.uuid4().hex

@@ -1,0 +1,235 @@
+"""What the transports call: waiting, refusing, being told of a 429."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.limits import Budget, MemoryStore, shared_store
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
+from airflow_provider_klaviyo.api.limits.store import Store
+from airflow_provider_klaviyo.api.operations import Limits
+from tests.api.limits.operation import operation
+
+FEW = operation(Limits(burst=2, steady=1000))
+"""The first call is free at once, the second after an eighth of a second, the third after 1.1 s."""
+
+ONE_PER_MINUTE = operation(Limits(burst=1, steady=1))
+
+WATCHDOG = 0.2
+"""Seconds after which Airflow's triggerer complains that its loop is blocked. On an idle machine it is 0.01 to 0.02."""
+
+
+@pytest.fixture
+def store(shared: Callable[[], Store]) -> Store:
+    return shared()
+
+
+def test_a_call_sleeps_until_its_turn(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0)
+    started = time.monotonic()
+    budget.acquire(FEW)
+    assert time.monotonic() - started < 0.1
+    budget.acquire(FEW)
+    assert 0.12 < time.monotonic() - started < 0.5
+
+
+async def test_a_call_in_an_event_loop_sleeps_until_its_turn(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0)
+    started = time.monotonic()
+    await asyncio.gather(budget.aacquire(FEW), budget.aacquire(FEW))
+    assert 0.12 < time.monotonic() - started < 0.5
+
+
+async def test_sync_and_async_calls_draw_on_the_same_budget(store: Store, account: str) -> None:
+    await Budget(account, store, share=1.0).aacquire(ONE_PER_MINUTE)
+    with pytest.raises(KlaviyoRateLimitError):
+        Budget(account, store, share=1.0, max_wait=1).acquire(ONE_PER_MINUTE)
+
+
+def test_a_wait_that_is_too_long_is_refused_at_once_naming_the_time(store: Store, account: str) -> None:
+    budget = Budget(account, store, max_wait=5)
+    budget.acquire(ONE_PER_MINUTE)
+    started, expected = time.monotonic(), datetime.now(UTC) + timedelta(seconds=60)
+    with pytest.raises(KlaviyoRateLimitError) as caught:
+        budget.acquire(ONE_PER_MINUTE)
+    assert time.monotonic() - started < 1
+    assert caught.value.retry_after == pytest.approx(60, abs=1)
+    assert "get_campaign" in str(caught.value)
+    named = re.search(r"before (.+) UTC", str(caught.value))
+    assert named
+    assert abs(datetime.fromisoformat(f"{named[1]}+00:00") - expected) < timedelta(seconds=3)
+
+
+def test_a_refusal_books_nothing(store: Store, account: str) -> None:
+    Budget(account, store).acquire(ONE_PER_MINUTE)
+    impatient = Budget(account, store, max_wait=0)
+    waits = []
+    for _ in range(5):
+        with pytest.raises(KlaviyoRateLimitError) as caught:
+            impatient.acquire(ONE_PER_MINUTE)
+        waits.append(caught.value.retry_after or 0)
+    assert max(waits) <= 60.1
+
+
+def test_a_429_is_obeyed_by_every_user_of_the_store(store: Store, account: str) -> None:
+    roomy = operation(Limits(burst=10, steady=150))
+    Budget(account, store).blocked(roomy, retry_after=67_608)
+    with pytest.raises(KlaviyoRateLimitError) as caught:
+        Budget(account, store).acquire(roomy, "high")
+    assert caught.value.retry_after == pytest.approx(67_608, abs=2)
+    Budget("another account", store).acquire(roomy)
+
+
+async def test_a_429_told_from_an_event_loop_is_obeyed(store: Store, account: str) -> None:
+    roomy = operation(Limits(burst=10, steady=150))
+    budget = Budget(account, store)
+    await budget.ablocked(roomy, retry_after=0.3)
+    started = time.monotonic()
+    await budget.aacquire(roomy)
+    assert 0.2 < time.monotonic() - started < 0.7
+
+
+async def test_those_who_wait_when_a_429_comes_wait_for_its_end(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0)
+    await budget.aacquire(FEW)
+    waiting = asyncio.create_task(budget.aacquire(FEW))
+    await asyncio.sleep(0.03)
+    started = time.monotonic()
+    await budget.ablocked(FEW, retry_after=0.3)
+    await waiting
+    assert 0.3 < time.monotonic() - started < 0.7
+
+
+def test_no_call_waits_longer_than_allowed_in_all(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0, max_wait=0.4)
+    budget.acquire(FEW)
+    threading.Timer(0.03, budget.blocked, (FEW, 0.8)).start()
+    started = time.monotonic()
+    with pytest.raises(KlaviyoRateLimitError) as caught:
+        budget.acquire(FEW)
+    assert 0.1 < time.monotonic() - started < 0.4
+    assert caught.value.retry_after == pytest.approx(0.7, abs=0.1)
+
+
+async def test_a_cancelled_wait_gives_its_instant_back(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0)
+    started = time.monotonic()
+    await budget.aacquire(FEW)
+    waiting = [asyncio.create_task(budget.aacquire(FEW)) for _ in range(5)]
+    await asyncio.sleep(0.06)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(0.02)
+    await budget.aacquire(FEW)
+    assert 0.12 < time.monotonic() - started < 0.9
+
+
+def test_an_interrupted_sleep_gives_its_instant_back(store: Store, account: str) -> None:
+    class TaskTimeoutError(BaseException):
+        pass
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TaskTimeoutError
+
+    budget = Budget(account, store, share=1.0)
+    started = time.monotonic()
+    budget.acquire(FEW)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TaskTimeoutError):
+            budget.acquire(FEW)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    budget.acquire(FEW)
+    assert 0.12 < time.monotonic() - started < 0.9
+
+
+def test_a_signal_handler_may_call_while_its_thread_holds_the_lock(tmp_path: Path) -> None:
+    """As Airflow's does: it runs ``on_kill``, which may cancel a send. The file is held so that the signal strikes."""
+    budget = Budget("account", shared_store(str(tmp_path / "budget.db")))
+    other = operation(Limits(burst=10, steady=150))
+    budget.acquire(other)
+    struck = []
+
+    def on_kill(number: int, frame: FrameType | None) -> None:
+        budget.acquire(other, "high")
+        struck.append(time.monotonic())
+
+    holder = sqlite3.connect(tmp_path / "budget.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, holder.close)
+    release.start()
+    before = signal.signal(signal.SIGALRM, on_kill)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        budget.acquire(other)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        release.join()
+    assert struck
+    budget.acquire(other)
+
+
+@asynccontextmanager
+async def longest_gap() -> AsyncIterator[Callable[[], float]]:
+    """Seconds for which the event loop was not free to run a task that wants to run every 2 ms."""
+    gaps = [0.0]
+
+    async def beat() -> None:
+        latest = time.monotonic()
+        while True:
+            await asyncio.sleep(0.002)
+            gaps.append(time.monotonic() - latest - 0.002)
+            latest = time.monotonic()
+
+    task = asyncio.create_task(beat())
+    yield lambda: max(gaps)
+    task.cancel()
+
+
+async def test_the_loop_stays_free_while_another_process_holds_the_file(tmp_path: Path) -> None:
+    budget = Budget("account", SQLiteStore(tmp_path / "budget.db"))
+    busy = operation(Limits(burst=100, steady=1000))
+    await budget.aacquire(busy)
+    holder = sqlite3.connect(tmp_path / "budget.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.5, holder.close).start()
+    started = time.monotonic()
+    async with longest_gap() as gap:
+        await asyncio.gather(*(budget.aacquire(busy) for _ in range(10)))
+        assert gap() < WATCHDOG
+    assert time.monotonic() - started > 0.4, "the file was not held"
+
+
+async def test_a_hundred_waiting_coroutines_leave_the_loop_free(store: Store, account: str) -> None:
+    budget = Budget(account, store, share=1.0)
+    busy = operation(Limits(burst=100, steady=1000))
+    started = time.monotonic()
+    async with longest_gap() as gap:
+        await asyncio.gather(*(budget.aacquire(busy, "high") for _ in range(100)))
+        assert gap() < WATCHDOG
+    assert 0.24 < time.monotonic() - started < 0.8
+
+
+def test_a_share_or_wait_that_makes_no_sense_is_refused_by_name() -> None:
+    for share in (0, -1, 1.01, 90):
+        with pytest.raises(KlaviyoValidationError, match=f"share is {share}"):
+            Budget("account", MemoryStore(), share=share)
+    for wait in (-1, 3601):
+        with pytest.raises(KlaviyoValidationError, match=f"max_wait is {wait}"):
+            Budget("account", MemoryStore(), max_wait=wait)

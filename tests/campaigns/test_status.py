@@ -1,0 +1,87 @@
+"""What a status means for who waits: one table, over every status that Klaviyo publishes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_klaviyo.campaigns import CampaignStatus, JobStatus
+from airflow_provider_klaviyo.campaigns.status import (
+    REMEDIES,
+    Outcome,
+    Verdict,
+    is_cancelled,
+    is_final,
+    judge,
+    judge_job,
+)
+
+S = CampaignStatus
+CANCELLED = [status for status in S if status.startswith("Cancelled")]
+BEYOND_SCHEDULED = [S.SENDING, S.SENDING_SEGMENTS, S.VARIATIONS_SENT, S.SENT]
+
+
+def expected(status: str, target: str) -> Outcome:
+    """The table in words: at the target done; too late for it failed; all else pending."""
+    if status == target or (target == S.CANCELLED and status in CANCELLED):
+        return Outcome.DONE
+    if target == S.SCHEDULED and status in BEYOND_SCHEDULED:
+        return Outcome.DONE
+    return Outcome.FAILED if status in [S.SENT, *CANCELLED] else Outcome.PENDING
+
+
+@pytest.mark.parametrize("target", S)
+@pytest.mark.parametrize("status", S)
+def test_every_published_status_for_every_target(status: str, target: str) -> None:
+    found = judge(str(status), [str(target)])
+    assert found.outcome is expected(status, target)
+    assert found.status == status
+
+
+@pytest.mark.parametrize("status", CANCELLED)
+def test_every_way_to_be_cancelled_fails_a_wait_for_sent_and_says_what_to_do(status: str) -> None:
+    found = judge(status, ["Sent"])
+    assert found.outcome is Outcome.FAILED
+    assert len(found.reason) > 20
+    assert status in REMEDIES
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["Sending: Paused", "Sent to archive", "sent", "SENT", "Draft (locked)", "", "Cancelling", "Cancelled During"],
+)
+def test_a_status_that_is_not_known_is_pending(status: str) -> None:
+    assert judge(status, ["Sent"]).outcome is Outcome.PENDING
+    assert not is_final(status)
+
+
+def test_a_new_way_to_be_cancelled_is_final() -> None:
+    assert judge("Cancelled: Solar Flare", ["Sent"]).outcome is Outcome.FAILED
+    assert judge("Cancelled: Solar Flare", ["Cancelled"]).outcome is Outcome.DONE
+    assert is_cancelled("Cancelled: Solar Flare")
+
+
+@given(st.text(max_size=20), st.lists(st.sampled_from(list(S)), max_size=3))
+def test_any_status_gets_a_verdict_and_only_targets_and_final_ones_end_a_wait(status: str, targets: list[str]) -> None:
+    found = judge(status, targets)
+    if status not in list(S) and not status.startswith(("Cancelled:", "Sending", "Variations Sent", "Sent")):
+        assert found.outcome is Outcome.PENDING
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (JobStatus.QUEUED, Outcome.PENDING),
+        (JobStatus.PROCESSING, Outcome.PENDING),
+        (JobStatus.COMPLETE, Outcome.DONE),
+        (JobStatus.CANCELLED, Outcome.FAILED),
+        ("paused", Outcome.PENDING),
+    ],
+)
+def test_every_status_of_a_job(status: str, outcome: Outcome) -> None:
+    assert judge_job(status).outcome is outcome
+
+
+def test_a_verdict_is_a_value() -> None:
+    assert judge("Draft", ["Sent"]) == Verdict(Outcome.PENDING, "Draft")

@@ -1,0 +1,72 @@
+"""What all tests share. Airflow reads its environment when it is imported, so that is set first."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-klaviyo-tests-"))
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+from airflow_provider_klaviyo.sandbox.call import Timing
+from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from tests.support.sandbox import Klaviyo
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+KEY = "pk_secret_of_the_tests"
+QUICK = Timing(
+    queued=0.03, adding=0.03, sending=0.03, schedule_queued=0.03, schedule_adding=0.03, reverting=0.1, estimating=0.05
+)
+
+Connect = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def _quick_sandbox() -> Iterator[Klaviyo]:
+    with Sandbox(limits=False, timing=QUICK, strict=True) as running:
+        klaviyo = Klaviyo(running.url)
+        yield klaviyo
+        klaviyo.close()
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Sets the connection ``klaviyo_default``, as an environment variable does."""
+
+    def set_connection(url: str, password: str = KEY, **extra: Any) -> None:
+        connection = {"conn_type": "klaviyo", "host": url, "password": password, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_KLAVIYO_DEFAULT", json.dumps(connection))
+
+    return set_connection
+
+
+@pytest.fixture
+def klaviyo(_quick_sandbox: Klaviyo, connect: Connect, brief_pauses: None) -> Iterator[Klaviyo]:
+    """A fresh sandbox that takes milliseconds where Klaviyo takes seconds; ``klaviyo_default`` points at it."""
+    _quick_sandbox.reset()
+    connect(_quick_sandbox.url)
+    yield _quick_sandbox
+    _quick_sandbox.wait_for_late_writes()
+
+
+@pytest.fixture
+def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scales down the pauses between repetitions and looks; what is decided stays as it is."""
+    from airflow_provider_klaviyo.api import retry
+    from airflow_provider_klaviyo.resume import looking
+    from airflow_provider_klaviyo.triggers import base
+
+    full = retry.pause
+    monkeypatch.setattr(retry, "pause", lambda state: full(state) / 100)
+    monkeypatch.setattr(looking, "SETTLE", 0.4)
+    monkeypatch.setattr(retry, "LONGEST", -69.5)  # with the default timeouts, half a second in all
+    monkeypatch.setattr(looking, "PAUSE", 0.05)
+    monkeypatch.setattr(base, "GATHER", 0.01)

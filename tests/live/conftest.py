@@ -1,0 +1,40 @@
+"""One real Airflow and one sandbox, shared by all live tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from demo.local_airflow import LocalAirflow
+
+HERE = Path(__file__).parent
+EXAMPLE_DAGS = HERE.parents[1] / "example_dags"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as live."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.live)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """A local Klaviyo inside this process. Tests that count sends or requests reset it first."""
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    """An Airflow with the example DAGs and the live tests' own; ``klaviyo_default`` points at the sandbox."""
+    connection = {"conn_type": "klaviyo", "host": sandbox.url, "password": "pk_live_tests"}
+    home = tmp_path_factory.mktemp("airflow")
+    env = {"AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
+    with LocalAirflow(home, EXAMPLE_DAGS, HERE / "dags", env=env) as running:
+        running.wait_ready()
+        yield running

@@ -1,0 +1,388 @@
+"""Whatever goes wrong around a write, it takes effect once. The judge is the sandbox's ledger, not our own notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_klaviyo.exceptions import (
+    KlaviyoAmbiguousWriteError,
+    KlaviyoError,
+    KlaviyoRateLimitError,
+    KlaviyoTransientError,
+)
+from tests.support.context import Task, dag_run
+from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, Klaviyo
+from tests.support.scripted import Scripted, http, json_api
+from tests.support.tasks import NAME, assign, clone, create, estimate, send
+
+COMMITTED: list[dict[str, Any]] = [
+    {"fault": "drop_after_commit"},
+    {"fault": "status_after_commit", "status": 504},
+    {"fault": "garbage"},
+]
+LOST: list[dict[str, Any]] = [
+    {"fault": "drop_before_commit"},
+    {"fault": "status_before_commit", "status": 500},
+]
+MAKERS = [
+    pytest.param(create, "create_campaign", id="create"),
+    pytest.param(clone, "create_campaign_clone", id="clone"),
+]
+STORES = pytest.mark.parametrize("durable", [True, False], ids=["store", "no store"])
+
+
+def named(rule: dict[str, Any]) -> str:
+    return " ".join(str(value) for value in rule.values())
+
+
+committed = pytest.mark.parametrize("rule", COMMITTED, ids=named)
+lost = pytest.mark.parametrize("rule", LOST, ids=named)
+makers = pytest.mark.parametrize(("make", "operation"), MAKERS)
+
+
+def early() -> Any:
+    """A run that began long before this try: retried after a while, or queued for long."""
+    return dag_run(run_after=datetime.now(UTC) - timedelta(minutes=30))
+
+
+@makers
+@committed
+@STORES
+def test_a_campaign_whose_making_was_not_answered_is_found_and_used_by_the_same_try(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, rule: dict[str, Any], durable: bool
+) -> None:
+    klaviyo.fail(operation, **rule)
+    campaign_id = make(durable=durable).run()
+    assert klaviyo.fired() == [1]
+    assert klaviyo.named(NAME) == [campaign_id]
+
+
+@makers
+@lost
+@STORES
+def test_a_campaign_that_was_not_made_is_made_once_by_the_next_try(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, rule: dict[str, Any], durable: bool
+) -> None:
+    klaviyo.fail(operation, **rule)
+    task = make(durable=durable)
+    with pytest.raises(KlaviyoAmbiguousWriteError):
+        task.run()
+    assert klaviyo.fired() == [1]
+    assert klaviyo.named(NAME) == []
+    campaign_id = task.run()
+    assert klaviyo.named(NAME) == [campaign_id]
+
+
+@makers
+@pytest.mark.parametrize("late_reads", [0, 2])
+@pytest.mark.parametrize("run", [dag_run, early], ids=["run of now", "run of half an hour ago"])
+@STORES
+def test_a_campaign_made_by_a_try_that_died_is_adopted_by_the_next(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, run: Callable[[], Any], late_reads: int, durable: bool
+) -> None:
+    task = make(durable=durable, run=run())
+    klaviyo.fail(operation, "drop_after_commit")
+    klaviyo.fail("get_campaigns", "status_before_commit", status=503, times=None)
+    with pytest.raises(KlaviyoTransientError):
+        task.run()
+    assert klaviyo.fired()[0] == 1
+    klaviyo.mend()
+    made = klaviyo.named(NAME)
+    assert len(made) == 1
+    if late_reads:
+        klaviyo.fail("get_campaigns", "stale", reads=late_reads)
+    campaign_id = task.run()
+    if late_reads:
+        assert klaviyo.fired() == [late_reads]
+    klaviyo.mend()
+    assert klaviyo.named(NAME) == [campaign_id] == made
+
+
+@makers
+@STORES
+def test_a_campaign_made_after_the_answer_was_given_up_is_not_made_again(
+    klaviyo: Klaviyo, connect: Callable[..., None], make: Callable[..., Task], operation: str, durable: bool
+) -> None:
+    """The worst gateway: it gives up at the read timeout, and the write is carried out a little later."""
+    connect(klaviyo.url, timeout={"read": 0.5})
+    klaviyo.fail(operation, "delay", when="before", seconds=0.7)
+    task = make(durable=durable)
+    try:
+        campaign_id = task.run()
+    except KlaviyoAmbiguousWriteError:
+        campaign_id = task.run()
+    klaviyo.wait_for_late_writes()
+    assert klaviyo.fired() == [1]
+    assert klaviyo.named(NAME) == [campaign_id]
+
+
+@makers
+@STORES
+def test_a_throttled_making_is_repeated_and_makes_one(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, durable: bool
+) -> None:
+    klaviyo.fail(operation, "throttle", retry_after=1, times=2)
+    campaign_id = make(durable=durable).run()
+    assert klaviyo.fired() == [2]
+    assert klaviyo.named(NAME) == [campaign_id]
+
+
+@makers
+def test_a_long_throttle_fails_the_try_and_the_next_one_makes_it(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str
+) -> None:
+    klaviyo.fail(operation, "throttle", retry_after=67_608)
+    task = make()
+    with pytest.raises(KlaviyoRateLimitError) as caught:
+        task.run()
+    assert caught.value.retry_after == 67_608
+    assert klaviyo.fired() == [1]
+    campaign_id = task.run()
+    assert klaviyo.named(NAME) == [campaign_id]
+
+
+@makers
+@STORES
+def test_the_same_task_again_goes_on_with_its_campaign(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, durable: bool
+) -> None:
+    task = make(durable=durable)
+    first = task.run()
+    assert task.run() == first
+    assert klaviyo.named(NAME) == [first]
+    assert klaviyo.counted()[operation] == 1
+
+
+@makers
+@STORES
+def test_after_a_clear_the_campaign_is_adopted_or_made_anew_as_on_clear_says(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, durable: bool
+) -> None:
+    adopting = make(on_clear="adopt", durable=durable)
+    first = adopting.run()
+    adopting.clear()
+    assert adopting.run() == first
+    name = {"name" if make is create else "new_name": f"{NAME}!"}
+    renewing = make(on_clear="new", durable=durable, **name)
+    first = renewing.run()
+    renewing.clear()
+    second = renewing.run()
+    assert second != first
+    assert renewing.run() == second, "a retry after the clear goes on with the new one"
+    assert sorted(klaviyo.named(f"{NAME}!")) == sorted([first, second])
+
+
+def test_a_campaign_that_was_deleted_behind_the_tasks_back_is_not_replaced_by_a_retry(klaviyo: Klaviyo) -> None:
+    task = create()
+    first = task.run()
+    klaviyo.delete(first)
+    with pytest.raises(KlaviyoError, match=first):
+        task.run()
+    assert klaviyo.named(NAME) == []
+    task.clear()
+    second = task.run()
+    assert klaviyo.named(NAME) == [second]
+
+
+def test_two_campaigns_that_could_be_the_lost_one_are_both_named_and_none_is_used(klaviyo: Klaviyo) -> None:
+    twins = [create(run=dag_run()).run(), create(run=dag_run()).run()]
+    klaviyo.fail("create_campaign", "drop_after_commit")
+    with pytest.raises(KlaviyoError) as caught:
+        create().run()
+    assert klaviyo.fired() == [1]
+    assert all(twin in str(caught.value) for twin in twins)
+
+
+def test_a_campaign_of_the_same_name_for_others_is_not_taken_for_the_lost_one(klaviyo: Klaviyo) -> None:
+    other = create(audiences={"included": [OTHER_LIST]}).run()
+    klaviyo.fail("create_campaign", "drop_after_commit")
+    mine = create().run()
+    assert klaviyo.fired() == [1]
+    assert mine != other
+    assert klaviyo.campaign(mine)["audiences"]["included"] == [LIST]
+
+
+def test_a_clone_whose_settings_were_written_is_still_found_by_a_later_try_without_a_store(klaviyo: Klaviyo) -> None:
+    """Below Airflow 3.3 a killed try leaves no note; the clone may already have its new audience."""
+    task = clone(
+        campaign_id=DRAFT_PAST_STATIC,
+        audiences={"included": [OTHER_LIST]},
+        send_strategy={"method": "immediate"},
+        durable=False,
+    )
+    first = task.run()
+    assert task.run() == first
+    assert klaviyo.named(NAME) == [first]
+
+
+# --- send -------------------------------------------------------------------------------------------------------------
+
+
+@committed
+@STORES
+def test_a_send_that_was_not_answered_is_seen_by_the_same_try(
+    klaviyo: Klaviyo, rule: dict[str, Any], durable: bool
+) -> None:
+    klaviyo.fail("send_campaign", **rule)
+    assert send(durable=durable).run() == DRAFT_EMAIL
+    assert klaviyo.fired() == [1]
+    assert len(klaviyo.sends()) == 1
+    assert klaviyo.counted()["send_campaign"] == 1
+
+
+@lost
+@STORES
+def test_a_send_that_was_not_carried_out_is_made_by_the_next_try(
+    klaviyo: Klaviyo, rule: dict[str, Any], durable: bool
+) -> None:
+    klaviyo.fail("send_campaign", **rule)
+    task = send(durable=durable)
+    with pytest.raises(KlaviyoAmbiguousWriteError, match=DRAFT_EMAIL):
+        task.run()
+    assert klaviyo.fired() == [1]
+    assert klaviyo.sends() == []
+    assert task.run() == DRAFT_EMAIL
+    assert len(klaviyo.sends()) == 1
+
+
+@pytest.mark.parametrize("late_reads", [0, 2])
+@pytest.mark.parametrize("run", [dag_run, early], ids=["run of now", "run of half an hour ago"])
+@STORES
+def test_a_send_by_a_try_that_died_is_adopted_by_the_next(
+    klaviyo: Klaviyo, run: Callable[[], Any], late_reads: int, durable: bool
+) -> None:
+    task = send(durable=durable, run=run())
+    klaviyo.fail("send_campaign", "drop_after_commit")
+    klaviyo.fail("get_campaign", "status_before_commit", status=503, times=None, skip=1)
+    with pytest.raises(KlaviyoTransientError):
+        task.run()
+    assert klaviyo.fired()[0] == 1
+    klaviyo.mend()
+    if late_reads:
+        klaviyo.fail("get_campaign", "stale", reads=late_reads)
+    assert task.run() == DRAFT_EMAIL
+    if late_reads:
+        assert klaviyo.fired() == [late_reads]
+    assert len(klaviyo.sends()) == 1
+    assert klaviyo.counted()["send_campaign"] == 1
+
+
+@STORES
+def test_late_reads_after_a_lost_answer_do_not_end_the_try(klaviyo: Klaviyo, durable: bool) -> None:
+    klaviyo.fail("send_campaign", "drop_after_commit")
+    klaviyo.fail("get_campaign", "stale", reads=2, skip=1)
+    assert send(durable=durable).run() == DRAFT_EMAIL
+    assert klaviyo.fired() == [1, 2]
+    assert len(klaviyo.sends()) == 1
+
+
+@STORES
+def test_a_send_carried_out_after_the_answer_was_given_up_is_not_sent_again(
+    klaviyo: Klaviyo, connect: Callable[..., None], durable: bool
+) -> None:
+    """The worst gateway: the read timeout has passed when Klaviyo carries the send out."""
+    connect(klaviyo.url, timeout={"read": 0.5})
+    klaviyo.fail("send_campaign", "delay", when="before", seconds=0.7)
+    task = send(durable=durable)
+    try:
+        task.run()
+    except KlaviyoAmbiguousWriteError:
+        task.run()
+    klaviyo.wait_for_late_writes()
+    klaviyo.wait_for_sends()
+    assert klaviyo.fired() == [1]
+    assert len(klaviyo.sends()) == 1
+
+
+def test_twenty_sends_over_a_gateway_that_answers_504_after_the_commit_are_twenty(klaviyo: Klaviyo) -> None:
+    ids = [create(name=f"{NAME} {number}").run() for number in range(20)]
+    for campaign_id in ids:
+        assign(campaign_id=campaign_id).run()
+    klaviyo.fail("send_campaign", "status_after_commit", status=504, times=20)
+    for campaign_id in ids:
+        send(campaign_id=campaign_id).run()
+    assert klaviyo.fired() == [20]
+    assert sorted(row["campaign_id"] for row in klaviyo.sends()) == sorted(ids)
+
+
+@STORES
+def test_the_same_task_again_after_it_sent_is_done_without_a_second_send(klaviyo: Klaviyo, durable: bool) -> None:
+    task = send(durable=durable)
+    task.run()
+    assert task.run() == DRAFT_EMAIL
+    task.clear()
+    assert task.run() == DRAFT_EMAIL
+    assert klaviyo.counted()["send_campaign"] == 1
+    assert len(klaviyo.sends()) == 1
+
+
+def test_a_throttled_send_is_repeated_and_sends_once(klaviyo: Klaviyo) -> None:
+    klaviyo.fail("send_campaign", "throttle", retry_after=1, times=2)
+    send().run()
+    assert klaviyo.fired() == [2]
+    assert len(klaviyo.sends()) == 1
+
+
+@STORES
+def test_a_send_answered_with_an_empty_2xx_is_a_send(
+    klaviyo: Klaviyo, connect: Callable[..., None], durable: bool
+) -> None:
+    """Any 2xx is success; what the send job's answer says is not needed."""
+
+    def campaign(status: str) -> bytes:
+        attributes = {"name": NAME, "status": status, "send_strategy": {"method": "immediate"}, "send_time": None}
+        return json_api(200, {"data": {"type": "campaign", "id": "C1", "attributes": attributes}})
+
+    message = {
+        "type": "campaign-message",
+        "id": "M1",
+        "attributes": {"definition": {"channel": "sms"}},
+    }
+    with Scripted(campaign("Draft"), json_api(200, {"data": [message]}), http(202), campaign("Sent")) as server:
+        connect(server.url)
+        assert send(campaign_id="C1", durable=durable).run() == "C1"
+    assert sum(request.startswith(b"POST") for request in server.requests) == 1
+
+
+# --- assign and estimate ----------------------------------------------------------------------------------------------
+
+
+@committed
+@STORES
+def test_a_template_whose_assignment_was_not_answered_is_seen(
+    klaviyo: Klaviyo, rule: dict[str, Any], durable: bool
+) -> None:
+    campaign_id = create().run()
+    klaviyo.fail("assign_template_to_campaign_message", **rule)
+    task = assign(campaign_id=campaign_id, durable=durable)
+    assert task.run() == campaign_id
+    assert klaviyo.fired() == [1]
+    assert klaviyo.counted()["assign_template_to_campaign_message"] == 1
+    assert task.ti.xcoms["template"]["assigned_template_id"] == klaviyo.template_of(campaign_id)
+
+
+@lost
+@STORES
+def test_a_template_that_was_not_assigned_is_assigned_by_the_next_try_at_the_latest(
+    klaviyo: Klaviyo, rule: dict[str, Any], durable: bool
+) -> None:
+    campaign_id = create().run()
+    klaviyo.fail("assign_template_to_campaign_message", **rule)
+    task = assign(campaign_id=campaign_id, durable=durable)
+    with pytest.raises(KlaviyoAmbiguousWriteError, match=campaign_id):
+        task.run()
+    assert klaviyo.fired() == [1]
+    assert task.run() == campaign_id
+    assert klaviyo.template_of(campaign_id) is not None
+
+
+@pytest.mark.parametrize("rule", COMMITTED + LOST, ids=named)
+def test_an_estimation_whose_start_was_not_answered_still_counts(klaviyo: Klaviyo, rule: dict[str, Any]) -> None:
+    klaviyo.fail("refresh_campaign_recipient_estimation", **rule)
+    count = estimate().run()
+    assert klaviyo.fired() == [1]
+    assert count > 0

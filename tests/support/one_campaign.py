@@ -1,0 +1,85 @@
+"""A Klaviyo with one campaign whose status a test sets: for statuses that the sandbox cannot be brought to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+CAMPAIGN = "C1"
+
+
+class OneCampaign:
+    """Answers reads of one email campaign, its send job and its estimation, singly or in a list.
+
+    :param status: the campaign's status.
+    :param job: status of its jobs.
+    :param count: its estimated recipients; ``None``: no results yet.
+    :param send_time: when it will be sent.
+    :param failing: an HTTP status that every read is answered with instead, while it is set.
+    """
+
+    def __init__(
+        self, status: str = "Draft", *, job: str = "queued", count: int | None = None, send_time: str | None = None
+    ) -> None:
+        self.status = status
+        self.job = job
+        self.count = count
+        self.send_time = send_time
+        self.failing: int | None = None
+        self.looks = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.looks += 1
+                status, body = server._answer(self.path)
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, path: str) -> tuple[int, Any]:
+        if self.failing:
+            return _error(self.failing, "Failing as told.")
+        path, _, query = path.partition("?")
+        match path.strip("/").split("/"):
+            case ["api", "campaigns"]:
+                return 200, {"data": [self._campaign()] if "email" in query else [], "links": {"next": None}}
+            case ["api", "campaigns", id_] if id_ == CAMPAIGN:
+                return 200, {"data": self._campaign()}
+            case ["api", "campaign-send-jobs" | "campaign-recipient-estimation-jobs" as kind, id_] if id_ == CAMPAIGN:
+                return 200, {"data": {"type": kind[:-1], "id": id_, "attributes": {"status": self.job}}}
+            case ["api", "campaign-recipient-estimations", id_] if id_ == CAMPAIGN and self.count is not None:
+                attributes = {"estimated_recipient_count": self.count}
+                return 200, {"data": {"type": "campaign-recipient-estimation", "id": id_, "attributes": attributes}}
+            case _:
+                return _error(404, "No results.")
+
+    def _campaign(self) -> Any:
+        attributes = {"name": "One", "status": self.status, "send_time": self.send_time}
+        return {"type": "campaign", "id": CAMPAIGN, "attributes": attributes, "relationships": {}}
+
+
+def _error(status: int, detail: str) -> tuple[int, Any]:
+    return status, {"errors": [{"id": "1", "status": status, "code": "c", "title": "T", "detail": detail}]}

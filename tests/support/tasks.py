@@ -1,0 +1,51 @@
+"""The operators' tasks that several test files run, with the pauses of a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_klaviyo.campaigns import email
+from airflow_provider_klaviyo.operators.campaigns import (
+    KlaviyoAssignTemplateOperator,
+    KlaviyoCancelCampaignSendOperator,
+    KlaviyoCloneCampaignOperator,
+    KlaviyoCreateCampaignOperator,
+    KlaviyoEstimateRecipientsOperator,
+    KlaviyoSendCampaignOperator,
+)
+from tests.support.context import Task
+from tests.support.sandbox import DRAFT_EMAIL, LIST, TEMPLATE
+
+NAME = "Weekly news 2026-11-20"
+ABOUT_THE_TASK = ("durable", "retries", "run")
+
+
+def task(operator: Any, arguments: dict[str, Any]) -> Task:
+    """A task whose operator is made anew for each try; what is about the task itself goes to :class:`Task`."""
+    about = {name: arguments.pop(name) for name in ABOUT_THE_TASK if name in arguments}
+    return Task(lambda: operator(**{"task_id": "task", **arguments}), **about)
+
+
+def create(**arguments: Any) -> Task:
+    defaults = {"name": NAME, "audiences": {"included": [LIST]}, "messages": [email(subject="Hello")]}
+    return task(KlaviyoCreateCampaignOperator, {**defaults, **arguments})
+
+
+def clone(**arguments: Any) -> Task:
+    return task(KlaviyoCloneCampaignOperator, {"campaign_id": DRAFT_EMAIL, "new_name": NAME, **arguments})
+
+
+def assign(**arguments: Any) -> Task:
+    return task(KlaviyoAssignTemplateOperator, {"template_id": TEMPLATE, **arguments})
+
+
+def estimate(**arguments: Any) -> Task:
+    return task(KlaviyoEstimateRecipientsOperator, {"campaign_id": DRAFT_EMAIL, "poll_interval": 0.02, **arguments})
+
+
+def send(**arguments: Any) -> Task:
+    return task(KlaviyoSendCampaignOperator, {"campaign_id": DRAFT_EMAIL, "poll_interval": 0.02, **arguments})
+
+
+def cancel(**arguments: Any) -> Task:
+    return task(KlaviyoCancelCampaignSendOperator, {"campaign_id": DRAFT_EMAIL, "poll_interval": 0.02, **arguments})

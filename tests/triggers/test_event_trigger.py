@@ -1,0 +1,255 @@
+"""Campaigns sent or cancelled by anyone become asset events: each at least once, each under one id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Asset, AssetWatcher
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from packaging.version import Version
+
+from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidationError
+from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
+from tests.conftest import Connect
+from tests.support.airflow_versions import AIRFLOW, DagSerialization, since_airflow
+from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
+
+INTERVAL = 0.2
+
+
+class AssetStore:
+    """Airflow's asset state store, in memory."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, str] = {}
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.notes[key]) if key in self.notes else default
+
+    async def aset(self, key: str, value: Any) -> None:
+        assert value is not None
+        self.notes[key] = json.dumps(value)
+
+
+class SharedByTwoAssets:
+    async def aget(self, key: str, default: Any = None) -> Any:
+        raise ValueError("Task has 2 concrete inlets and outlets")
+
+
+def watcher(store: Any = None, **settings: Any) -> KlaviyoCampaignStatusEventTrigger:
+    trigger = KlaviyoCampaignStatusEventTrigger(**{"poll_interval": INTERVAL, **settings})
+    trigger.asset_state_store = store
+    return trigger
+
+
+@asynccontextmanager
+async def watching(*triggers: KlaviyoCampaignStatusEventTrigger) -> AsyncIterator[list[list[dict[str, Any]]]]:
+    """What the triggerer does with watchers: yields the payloads that each fired.
+
+    From Airflow 3.3 on, those of one key share a stream; before, each runs by itself.
+    """
+    fired: list[list[dict[str, Any]]] = [[] for _ in triggers]
+    async with AsyncExitStack() as stack:
+        if Version("3.3") <= AIRFLOW:
+            from airflow.triggers.shared_stream import SharedStreamManager
+
+            manager = SharedStreamManager()
+            stack.push_async_callback(manager.stop_all)
+
+        def events(number: int, trigger: KlaviyoCampaignStatusEventTrigger) -> AsyncIterator[TriggerEvent]:
+            if Version("3.3") > AIRFLOW:
+                return trigger.run()
+            stream = manager.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
+            return trigger.filter_shared_stream(stream)
+
+        async def consume(number: int, trigger: KlaviyoCampaignStatusEventTrigger) -> None:
+            async for event in events(number, trigger):
+                fired[number].append(event.payload)
+
+        tasks = [asyncio.create_task(consume(*pair)) for pair in enumerate(triggers)]
+        await asyncio.sleep(0.5)
+        try:
+            yield fired
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def looks(number: int = 4) -> None:
+    await asyncio.sleep(number * INTERVAL)
+
+
+async def test_a_campaign_sent_by_anyone_fires_once(klaviyo: Klaviyo) -> None:
+    async with watching(watcher()) as [fired]:
+        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+        await looks(6)
+    assert [{**event, "send_time": None} for event in fired] == [
+        {
+            "event_id": f"{DRAFT_EMAIL}:Sent",
+            "campaign_id": DRAFT_EMAIL,
+            "name": "Holiday Sale: Email Campaign",
+            "status": "Sent",
+            "channel": "email",
+            "send_time": None,
+        }
+    ]
+    assert fired[0]["send_time"]
+
+
+async def test_what_was_over_before_the_watching_began_does_not_fire(klaviyo: Klaviyo) -> None:
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    async with watching(watcher()) as [fired]:
+        await looks()
+    assert klaviyo.status(SENT) == "Sent"
+    assert fired == []
+
+
+async def test_each_watcher_lets_through_what_it_wants(klaviyo: Klaviyo) -> None:
+    klaviyo.post("/api/campaign-clone", "campaign", DRAFT_EMAIL, new_name="Weekly digest")
+    [weekly] = klaviyo.named("Weekly digest")
+    wants = [
+        watcher(),
+        watcher(statuses=["Cancelled"]),
+        watcher(name_contains="weekly"),
+        watcher(channel="sms"),
+    ]
+    async with watching(*wants) as fired:
+        for campaign_id in (DRAFT_EMAIL, DRAFT_SMS, weekly):
+            await asyncio.to_thread(klaviyo.send, campaign_id)
+        await asyncio.to_thread(klaviyo.stop, DRAFT_EMAIL, "cancel")
+        await looks(6)
+    assert [sorted(event["event_id"] for event in some) for some in fired] == [
+        sorted([f"{DRAFT_EMAIL}:Cancelled", f"{DRAFT_SMS}:Sent", f"{weekly}:Sent"]),
+        [f"{DRAFT_EMAIL}:Cancelled"],
+        [f"{weekly}:Sent"],
+        [f"{DRAFT_SMS}:Sent"],
+    ]
+
+
+@since_airflow("3.3", "shared streams")
+async def test_watchers_of_one_key_share_their_requests(klaviyo: Klaviyo) -> None:
+    async with watching(*(watcher(name_contains=f"part {number}") for number in range(20))):
+        await looks(10)
+    assert len(klaviyo.requests("get_campaigns")) <= 3 * (10 + 5)
+
+
+@since_airflow("3.3", "asset state store")
+async def test_nothing_is_missed_while_the_triggerer_is_down(klaviyo: Klaviyo) -> None:
+    store = AssetStore()
+    async with watching(watcher(store)) as [fired]:
+        await looks(2)
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    async with watching(watcher(store)) as [fired]:
+        await looks(2)
+    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
+    async with watching(watcher(store)) as [fired]:
+        await looks(2)
+    assert fired == []
+
+
+@since_airflow("3.3", "asset state store")
+async def test_an_event_that_a_crash_may_have_lost_is_fired_again_under_its_id(klaviyo: Klaviyo) -> None:
+    store = AssetStore()
+    async with watching(watcher(store)):
+        await looks(2)
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    trigger = watcher(store)
+    stream = trigger.filter_shared_stream(trigger.open_shared_stream(trigger.serialize()[1]))
+    first = (await anext(stream)).payload
+    await stream.aclose()
+    async with watching(watcher(store)) as [fired]:
+        await looks(2)
+    assert fired == [first]
+
+
+@since_airflow("3.3", "asset state store")
+async def test_a_watcher_that_joins_a_running_stream_misses_nothing_either(klaviyo: Klaviyo) -> None:
+    store = AssetStore()
+    async with watching(watcher(store, name_contains="Holiday")):
+        await looks(2)
+    async with watching(watcher()):
+        klaviyo.send(DRAFT_EMAIL)
+        await looks()
+        async with watching(watcher(store, name_contains="Holiday")) as [fired]:
+            await looks()
+    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
+
+
+async def test_passing_errors_do_not_end_the_watching(klaviyo: Klaviyo) -> None:
+    async with watching(watcher()) as [fired]:
+        klaviyo.fail("get_campaigns", "status_before_commit", status=503, times=8)
+        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+        await looks(10)
+    assert klaviyo.fired() == [8]
+    assert [event["status"] for event in fired] == ["Sent"]
+
+
+async def test_a_refused_key_ends_the_trigger_with_its_reason(klaviyo: Klaviyo, connect: Connect) -> None:
+    connect(klaviyo.url, "pk_invalid")
+    with pytest.raises(KlaviyoAuthError):
+        await anext(aiter(watcher().run()))
+
+
+async def test_it_runs_without_shared_streams_and_without_a_store(klaviyo: Klaviyo) -> None:
+    fired = []
+
+    async def consume() -> None:
+        async for event in watcher().run():
+            fired.append(event.payload["event_id"])  # noqa: PERF401
+
+    task = asyncio.create_task(consume())
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(klaviyo.send, DRAFT_SMS)
+    await looks(6)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert fired == [f"{DRAFT_SMS}:Sent"]
+
+
+async def test_two_assets_with_the_same_trigger_are_watched_without_memory(klaviyo: Klaviyo) -> None:
+    async with watching(watcher(SharedByTwoAssets())) as [fired]:
+        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+        await looks(6)
+    assert [event["status"] for event in fired] == ["Sent"]
+
+
+def test_airflow_can_make_it_anew_from_what_it_stores() -> None:
+    path, arguments = watcher(statuses=["Sent"], channel="sms", name_contains="x").serialize()
+    assert path == "airflow_provider_klaviyo.triggers.watcher.KlaviyoCampaignStatusEventTrigger"
+    again = KlaviyoCampaignStatusEventTrigger(**arguments)
+    assert again.serialize() == (path, arguments)
+    assert BaseEventTrigger.hash(path, arguments) == BaseEventTrigger.hash(*again.serialize())
+
+
+def test_a_dag_that_watches_can_be_serialised() -> None:
+    asset = Asset("campaigns_sent", watchers=[AssetWatcher(name="klaviyo", trigger=watcher(channel="sms"))])
+    with DAG("on_campaigns", schedule=[asset]) as dag:
+        pass
+    stored = json.dumps(DagSerialization.to_dict(dag))
+    assert "airflow_provider_klaviyo.triggers.watcher.KlaviyoCampaignStatusEventTrigger" in stored
+    assert DagSerialization.from_dict(json.loads(stored)).dag_id == "on_campaigns"
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"statuses": []}, "statuses"),
+        ({"statuses": "Sent"}, "statuses"),
+        ({"statuses": ["sent"]}, "statuses"),
+        ({"channel": "mail"}, "channel"),
+        ({"poll_interval": 0}, "poll_interval"),
+    ],
+)
+def test_a_wrong_argument_is_an_import_error_of_the_dag(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(KlaviyoValidationError) as caught:
+        KlaviyoCampaignStatusEventTrigger(**settings)
+    assert caught.value.pointer == field

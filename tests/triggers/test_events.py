@@ -1,0 +1,110 @@
+"""What crosses from the triggerer to the worker: strict on the way in, the same exception on the way out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_klaviyo import exceptions
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+from airflow_provider_klaviyo.campaigns.wait import Wait
+from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoError, KlaviyoWaitTimeoutError
+from airflow_provider_klaviyo.triggers.events import parse, settle
+
+GOOD = {"campaign_id": "C1", "outcome": "done", "status": "Sent"}
+FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None, "pointer": None, "request_id": None}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        "done",
+        [],
+        {},
+        {**GOOD, "outcome": "success"},
+        {**GOOD, "outcome": None},
+        {**GOOD, "outcome": ["done"]},
+        {**GOOD, "campaign_id": None},
+        {"outcome": "done", "status": "Sent"},
+        {**GOOD, "status": 3},
+        {**GOOD, "outcome": "error"},
+        {**GOOD, "outcome": "error", "error": "boom"},
+        {**GOOD, "outcome": "error", "error": {}},
+        {**GOOD, "outcome": "error", "error": {"kind": "KlaviyoAuthError"}},
+        {**GOOD, "outcome": "error", "error": {**FACTS, "kind": 7}},
+        {**GOOD, "outcome": "failed", "reason": ["x"]},
+        {**GOOD, "count": "many"},
+    ],
+)
+def test_what_is_no_event_of_ours_is_refused_and_nothing_concluded(event: Any) -> None:
+    with pytest.raises(KlaviyoError):
+        settle(parse(event))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: JSON | st.sampled_from(["done", "failed", "timeout", "error"])
+            for name in ("campaign_id", "outcome", "status", "reason", "error", "count")
+        },
+    )
+)
+def test_any_event_is_a_value_or_an_error_of_ours(event: Any) -> None:
+    try:
+        found = settle(parse(event))
+    except KlaviyoError:
+        return
+    assert found["outcome"] == "done"
+
+
+def test_a_good_end_is_passed_on() -> None:
+    assert settle(parse({**GOOD, "count": 5}))["count"] == 5
+
+
+def test_a_bad_end_says_how_and_why() -> None:
+    with pytest.raises(KlaviyoCampaignFailed, match=r"C1.*Cancelled: No Recipients.*lists") as caught:
+        settle(parse({**GOOD, "outcome": "failed", "status": "Cancelled: No Recipients", "reason": "Check lists."}))
+    assert (caught.value.campaign_id, caught.value.status) == ("C1", "Cancelled: No Recipients")
+
+
+@pytest.mark.parametrize(("status", "words"), [("Sending", "'Sending'"), ("", "never seen")])
+def test_a_timeout_says_what_was_seen_last(status: str, words: str) -> None:
+    with pytest.raises(KlaviyoWaitTimeoutError, match=words):
+        settle(parse({**GOOD, "outcome": "timeout", "status": status}))
+
+
+KINDS = [value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, KlaviyoApiError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
+    error = kind("what", status=418, code="teapot", pointer="/data/id", request_id="req-9")
+    wait = Wait("C1", deadline=0, interval=1)
+    event = wait.missed(error, now=1.0)
+    if event is not None and event["outcome"] == "timeout":
+        return
+    with pytest.raises(KlaviyoApiError) as caught:
+        settle(parse(json.loads(json.dumps(event))))
+    found = caught.value
+    assert type(found) is kind
+    assert found.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize("kind", ["Exception", "annotations", "__doc__", "KlaviyoError", "os.system", ""])
+def test_a_kind_of_error_that_is_not_known_is_a_plain_api_error(kind: str) -> None:
+    with pytest.raises(KlaviyoApiError, match="m") as caught:
+        settle(parse({**GOOD, "outcome": "error", "error": {**FACTS, "kind": kind}}))
+    assert type(caught.value) is KlaviyoApiError
