@@ -81,6 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(self.server.body)
+        self.close_connection = False  # also where the call asked for it: it is the client who must not come back
 
     def do_POST(self) -> None:
         self.do_GET()

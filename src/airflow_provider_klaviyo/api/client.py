@@ -117,6 +117,9 @@ class KlaviyoClient:
                 return Answer(response.status_code, response.headers, _content(response, request))
         except (requests.RequestException, HTTPError) as error:
             raise _failure(request, error) from None
+        finally:
+            if session is self._writes:  # the pool would keep what an answer without "Connection: close" came on
+                session.close()
 
     def close(self) -> None:
         self._reads.close()
