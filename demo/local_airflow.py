@@ -21,7 +21,8 @@ from demo import settings
 from demo.processes import Processes
 
 COMPONENTS = {
-    "api-server": ["api-server"],
+    "api-server": ["api-server", "--apps", "core"],
+    "execution-api": ["api-server", "--apps", "execution", "--port", "{execution_port}"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -39,7 +40,11 @@ class LocalAirflowError(Exception):
 
 
 class LocalAirflow:
-    """Airflow with SQLite, LocalExecutor and no login; scheduler, DAG processor, triggerer and API server are real.
+    """Airflow with SQLite, LocalExecutor and no login; scheduler, DAG processor, triggerer and API servers are real.
+
+    Tasks have an API server of their own. With one for all, a call that writes (trigger, clear, cancel) waits for
+    SQLite's one writer on the event loop which that writer, a task's call, needs in order to end: both hang until
+    SQLite gives up.
 
     Only runs that are asked for run: cron and asset schedules are off (``AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE``).
     Used as a context manager it is started on entry and has no process left after exit.
@@ -53,9 +58,10 @@ class LocalAirflow:
     def __init__(self, home: Path, *dags_folders: Path, env: Mapping[str, str] | None = None) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
-        port = _free_port()
+        port, self._execution_port = _free_port(), _free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._env = settings.inherited() | settings.local(home, port, dags_folders) | dict(env or {})
+        local = settings.local(home, port, self._execution_port, dags_folders)
+        self._env = settings.inherited() | local | dict(env or {})
         self._processes = Processes(home)
         self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
 
@@ -77,7 +83,7 @@ class LocalAirflow:
     def start(self, name: str | None = None) -> None:
         """Start one component by name, or create the database and start all of them.
 
-        :param name: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``.
+        :param name: ``api-server``, ``execution-api``, ``scheduler``, ``dag-processor`` or ``triggerer``.
         """
         if name is not None:
             self._start_component(name)
@@ -89,7 +95,8 @@ class LocalAirflow:
             self._start_component(component)
 
     def _start_component(self, name: str) -> None:
-        self._processes.start(name, [sys.executable, "-m", "airflow", *COMPONENTS[name]], self._env)
+        arguments = [argument.format(execution_port=self._execution_port) for argument in COMPONENTS[name]]
+        self._processes.start(name, [sys.executable, "-m", "airflow", *arguments], self._env)
 
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL) -> None:
         """Signal a component: SIGKILL takes all its descendants with it, as when its host dies.
@@ -150,6 +157,7 @@ class LocalAirflow:
     def _healthy(self) -> bool:
         try:
             health = self._http.get("/api/v2/monitor/health").json()
+            self._http.get(f"http://127.0.0.1:{self._execution_port}/execution/health").raise_for_status()
         except httpx.HTTPError:
             return False
         return all(health[key]["status"] == "healthy" for key in HEALTH_KEYS)

@@ -32,7 +32,7 @@ def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
 
 
-def local(home: Path, port: int, dags_folders: Sequence[Path]) -> dict[str, str]:
+def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Path]) -> dict[str, str]:
     """Return the environment of all components.
 
     Airflow's defaults suit production: a dead triggerer is noticed after 30 s, a dead worker after 300 s. Here it is
@@ -47,7 +47,7 @@ def local(home: Path, port: int, dags_folders: Sequence[Path]) -> dict[str, str]
             "dags_are_paused_at_creation": False,
             "min_serialized_dag_update_interval": 1,
             "simple_auth_manager_all_admins": True,
-            "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
+            "execution_api_server_url": f"http://127.0.0.1:{execution_port}/execution/",
             "fernet_key": base64.urlsafe_b64encode(os.urandom(32)).decode(),
             "test_connection": "Enabled",
         },
