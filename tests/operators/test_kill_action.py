@@ -133,7 +133,7 @@ def wait_for(klaviyo: Klaviyo, status: str) -> None:
 def test_a_send_that_is_marked_failed_is_taken_back_to_a_draft(klaviyo: Klaviyo, worker: Worker) -> None:
     with pytest.raises(Killed):
         worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
-    assert worker.took < 3
+    assert worker.took < 5
     assert klaviyo.counted()["cancel_campaign_send"] == 1
     wait_for(klaviyo, "Draft")
     klaviyo.advance(7200)
@@ -220,18 +220,18 @@ def test_what_becomes_of_the_send_is_told_in_the_log(
 
 
 @pytest.mark.usefixtures("draft")
-def test_a_klaviyo_that_does_not_answer_holds_the_kill_up_for_less_than_three_seconds(
+def test_a_klaviyo_that_does_not_answer_holds_the_kill_up_for_less_than_airflows_five_seconds(
     klaviyo: Klaviyo, worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stalls() -> bool:
         if scheduled := is_scheduled(klaviyo)():
-            klaviyo.fail("cancel_campaign_send", "delay", seconds=4)
+            klaviyo.fail("cancel_campaign_send", "delay", seconds=9)
         return scheduled
 
     with pytest.raises(Killed):
         worker.run(send(kill_action="revert"), kill_when=stalls)
     assert klaviyo.fired() == [1]
-    assert worker.took < 3
+    assert worker.took < 5
     assert "Klaviyo was asked to revert it. There was no answer in time." in capsys.readouterr().out
 
 
@@ -270,7 +270,7 @@ def test_a_task_killed_while_it_talks_to_airflow_does_not_wait_for_its_own_answe
     worker.say = lambda: answered.wait(10) and "failed"
     with pytest.raises(Killed):
         worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
-    assert IN_WORKER < worker.took < 3
+    assert IN_WORKER < worker.took < 5
     answered.set()
     time.sleep(0.2)
     assert klaviyo.counted()["cancel_campaign_send"] == 0

@@ -144,11 +144,11 @@ async def test_the_deadline_ends_a_wait_whatever_klaviyo_does(
     klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "LAST_LOOK", 0.2)
-    klaviyo.fail("get_campaigns", "delay", seconds=3, when="before", times=None)
+    klaviyo.fail("get_campaigns", "delay", seconds=9, when="before", times=None)
     began = time.monotonic()
     [event] = await asyncio.gather(*start(until_sent(DRAFT_EMAIL, deadline=time.time() + 1)))
     assert event["outcome"] == "timeout"
-    assert 0.9 < time.monotonic() - began < 2
+    assert 0.9 < time.monotonic() - began < 6
     klaviyo.mend()
 
 

@@ -70,11 +70,11 @@ def test_the_status_trigger_fires_when_the_campaign_is_sent(connect: Connect) ->
 def test_the_deadline_is_absolute_so_a_restart_does_not_extend_it(connect: Connect) -> None:
     with OneCampaign("Sending") as server:
         connect(server.url)
-        trigger = KlaviyoCampaignStatusTrigger(**soon(0.5))
+        trigger = KlaviyoCampaignStatusTrigger(**soon(2))
 
         async def killed() -> None:
             try:
-                async with asyncio.timeout(0.3):
+                async with asyncio.timeout(1.2):
                     async for _ in trigger.run():
                         pytest.fail("it is not over")
             except TimeoutError:
@@ -85,7 +85,7 @@ def test_the_deadline_is_absolute_so_a_restart_does_not_extend_it(connect: Conne
         event = fire(over_the_database(trigger))
     assert event["outcome"] == "timeout"
     assert event["status"] == "Sending"
-    assert time.time() - began < 0.4
+    assert time.time() - began < 1.9
 
 
 @pytest.mark.parametrize("failing", [500, 503, 429])

@@ -1,4 +1,8 @@
-"""What the transports call: waiting, refusing, being told of a 429."""
+"""What the transports call: waiting, refusing, being told of a 429.
+
+That a call waits long enough is judged by the clock; that it waits no longer, by the time it says it slept: a busy
+machine cannot make that longer.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import pytest
 
@@ -26,10 +31,10 @@ from tests.api.limits.operation import operation
 FEW = operation(Limits(burst=2, steady=1000))
 """The first call is free at once, the second after an eighth of a second, the third after 1.1 s."""
 
-ONE_PER_MINUTE = operation(Limits(burst=1, steady=1))
+ONE_PER_SECOND = operation(Limits(burst=1, steady=1000))
+"""The first call is free at once, the second after 1.1 s."""
 
-WATCHDOG = 0.2
-"""Seconds after which Airflow's triggerer complains that its loop is blocked. On an idle machine it is 0.01 to 0.02."""
+ONE_PER_MINUTE = operation(Limits(burst=1, steady=1))
 
 
 @pytest.fixture
@@ -40,17 +45,18 @@ def store(shared: Callable[[], Store]) -> Store:
 def test_a_call_sleeps_until_its_turn(store: Store, account: str) -> None:
     budget = Budget(account, store, share=1.0)
     started = time.monotonic()
-    budget.acquire(FEW)
-    assert time.monotonic() - started < 0.1
-    budget.acquire(FEW)
-    assert 0.12 < time.monotonic() - started < 0.5
+    assert budget.acquire(FEW) == 0
+    assert budget.acquire(FEW) < 0.2
+    assert time.monotonic() - started > 0.12
 
 
 async def test_a_call_in_an_event_loop_sleeps_until_its_turn(store: Store, account: str) -> None:
     budget = Budget(account, store, share=1.0)
     started = time.monotonic()
-    await asyncio.gather(budget.aacquire(FEW), budget.aacquire(FEW))
-    assert 0.12 < time.monotonic() - started < 0.5
+    slept = await asyncio.gather(budget.aacquire(FEW), budget.aacquire(FEW))
+    assert min(slept) == 0
+    assert max(slept) < 0.2
+    assert time.monotonic() - started > 0.12
 
 
 async def test_sync_and_async_calls_draw_on_the_same_budget(store: Store, account: str) -> None:
@@ -65,12 +71,12 @@ def test_a_wait_that_is_too_long_is_refused_at_once_naming_the_time(store: Store
     started, expected = time.monotonic(), datetime.now(UTC) + timedelta(seconds=60)
     with pytest.raises(KlaviyoRateLimitError) as caught:
         budget.acquire(ONE_PER_MINUTE)
-    assert time.monotonic() - started < 1
-    assert caught.value.retry_after == pytest.approx(60, abs=1)
+    assert time.monotonic() - started < 5
+    assert caught.value.retry_after == pytest.approx(60, abs=3)
     assert "get_campaign" in str(caught.value)
     named = re.search(r"before (.+) UTC", str(caught.value))
     assert named
-    assert abs(datetime.fromisoformat(f"{named[1]}+00:00") - expected) < timedelta(seconds=3)
+    assert abs(datetime.fromisoformat(f"{named[1]}+00:00") - expected) < timedelta(seconds=5)
 
 
 def test_a_refusal_books_nothing(store: Store, account: str) -> None:
@@ -96,46 +102,46 @@ def test_a_429_is_obeyed_by_every_user_of_the_store(store: Store, account: str) 
 async def test_a_429_told_from_an_event_loop_is_obeyed(store: Store, account: str) -> None:
     roomy = operation(Limits(burst=10, steady=150))
     budget = Budget(account, store)
-    await budget.ablocked(roomy, retry_after=0.3)
     started = time.monotonic()
-    await budget.aacquire(roomy)
-    assert 0.2 < time.monotonic() - started < 0.7
+    await budget.ablocked(roomy, retry_after=0.3)
+    assert await budget.aacquire(roomy) < 0.4
+    assert time.monotonic() - started > 0.3
 
 
 async def test_those_who_wait_when_a_429_comes_wait_for_its_end(store: Store, account: str) -> None:
     budget = Budget(account, store, share=1.0)
-    await budget.aacquire(FEW)
-    waiting = asyncio.create_task(budget.aacquire(FEW))
-    await asyncio.sleep(0.03)
+    await budget.aacquire(ONE_PER_SECOND)
+    waiting = asyncio.create_task(budget.aacquire(ONE_PER_SECOND))
+    await asyncio.sleep(0.1)
     started = time.monotonic()
-    await budget.ablocked(FEW, retry_after=0.3)
-    await waiting
-    assert 0.3 < time.monotonic() - started < 0.7
+    await budget.ablocked(ONE_PER_SECOND, retry_after=1.3)
+    assert await waiting < 1.6
+    assert time.monotonic() - started > 1.3
 
 
 def test_no_call_waits_longer_than_allowed_in_all(store: Store, account: str) -> None:
-    budget = Budget(account, store, share=1.0, max_wait=0.4)
-    budget.acquire(FEW)
-    threading.Timer(0.03, budget.blocked, (FEW, 0.8)).start()
+    budget = Budget(account, store, share=1.0, max_wait=1.5)
     started = time.monotonic()
+    budget.acquire(ONE_PER_SECOND)
+    threading.Timer(0.1, budget.blocked, (ONE_PER_SECOND, 10)).start()
     with pytest.raises(KlaviyoRateLimitError) as caught:
-        budget.acquire(FEW)
-    assert 0.1 < time.monotonic() - started < 0.4
-    assert caught.value.retry_after == pytest.approx(0.7, abs=0.1)
+        budget.acquire(ONE_PER_SECOND)
+    assert 1.1 < time.monotonic() - started < 5
+    assert caught.value.retry_after == pytest.approx(9, abs=1)
 
 
 async def test_a_cancelled_wait_gives_its_instant_back(store: Store, account: str) -> None:
     budget = Budget(account, store, share=1.0)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # what is given back is given back in turn
     started = time.monotonic()
-    await budget.aacquire(FEW)
-    waiting = [asyncio.create_task(budget.aacquire(FEW)) for _ in range(5)]
-    await asyncio.sleep(0.06)
+    await budget.aacquire(ONE_PER_SECOND)
+    waiting = [asyncio.create_task(budget.aacquire(ONE_PER_SECOND)) for _ in range(5)]
+    await asyncio.sleep(0.2)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await asyncio.sleep(0.02)
-    await budget.aacquire(FEW)
-    assert 0.12 < time.monotonic() - started < 0.9
+    assert await budget.aacquire(ONE_PER_SECOND) < 1.2
+    assert time.monotonic() - started > 1.1
 
 
 def test_an_interrupted_sleep_gives_its_instant_back(store: Store, account: str) -> None:
@@ -147,16 +153,16 @@ def test_an_interrupted_sleep_gives_its_instant_back(store: Store, account: str)
 
     budget = Budget(account, store, share=1.0)
     started = time.monotonic()
-    budget.acquire(FEW)
+    budget.acquire(ONE_PER_SECOND)
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(TaskTimeoutError):
-            budget.acquire(FEW)
+            budget.acquire(ONE_PER_SECOND)
     finally:
         signal.signal(signal.SIGALRM, before)
-    budget.acquire(FEW)
-    assert 0.12 < time.monotonic() - started < 0.9
+    assert budget.acquire(ONE_PER_SECOND) < 1.2
+    assert time.monotonic() - started > 1.1
 
 
 def test_a_signal_handler_may_call_while_its_thread_holds_the_lock(tmp_path: Path) -> None:
@@ -185,21 +191,15 @@ def test_a_signal_handler_may_call_while_its_thread_holds_the_lock(tmp_path: Pat
     budget.acquire(other)
 
 
-@asynccontextmanager
-async def longest_gap() -> AsyncIterator[Callable[[], float]]:
-    """Seconds for which the event loop was not free to run a task that wants to run every 2 ms."""
-    gaps = [0.0]
+class Watched:
+    """A store that notes which threads ask it."""
 
-    async def beat() -> None:
-        latest = time.monotonic()
-        while True:
-            await asyncio.sleep(0.002)
-            gaps.append(time.monotonic() - latest - 0.002)
-            latest = time.monotonic()
+    def __init__(self, store: Store) -> None:
+        self._store, self.threads = store, set[int]()
 
-    task = asyncio.create_task(beat())
-    yield lambda: max(gaps)
-    task.cancel()
+    def __getattr__(self, name: str) -> Any:
+        self.threads.add(threading.get_ident())
+        return getattr(self._store, name)
 
 
 async def test_the_loop_stays_free_while_another_process_holds_the_file(tmp_path: Path) -> None:
@@ -208,22 +208,24 @@ async def test_the_loop_stays_free_while_another_process_holds_the_file(tmp_path
     await budget.aacquire(busy)
     holder = sqlite3.connect(tmp_path / "budget.db", isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN IMMEDIATE")
-    threading.Timer(0.5, holder.close).start()
-    started = time.monotonic()
-    async with longest_gap() as gap:
-        await asyncio.gather(*(budget.aacquire(busy) for _ in range(10)))
-        assert gap() < WATCHDOG
-    assert time.monotonic() - started > 0.4, "the file was not held"
+    waiting = [asyncio.create_task(budget.aacquire(busy)) for _ in range(10)]
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+    assert not any(task.done() for task in waiting), "the file was not held, or the loop was until it was free"
+    holder.close()
+    await asyncio.gather(*waiting)
 
 
-async def test_a_hundred_waiting_coroutines_leave_the_loop_free(store: Store, account: str) -> None:
-    budget = Budget(account, store, share=1.0)
+async def test_a_hundred_waiting_coroutines_never_ask_the_store_on_the_loop(store: Store, account: str) -> None:
+    watched = Watched(store)
+    budget = Budget(account, cast("Store", watched), share=1.0)
     busy = operation(Limits(burst=100, steady=1000))
     started = time.monotonic()
-    async with longest_gap() as gap:
-        await asyncio.gather(*(budget.aacquire(busy, "high") for _ in range(100)))
-        assert gap() < WATCHDOG
-    assert 0.24 < time.monotonic() - started < 0.8
+    slept = await asyncio.gather(*(budget.aacquire(busy, "high") for _ in range(100)))
+    assert max(slept) < 0.4
+    assert time.monotonic() - started > 0.24
+    assert watched.threads
+    assert threading.get_ident() not in watched.threads
 
 
 def test_a_share_or_wait_that_makes_no_sense_is_refused_by_name() -> None:

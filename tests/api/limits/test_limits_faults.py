@@ -124,9 +124,9 @@ def test_a_file_that_stays_locked_delays_calls_by_seconds_once_however_many_wait
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.9 < time.monotonic() - started < 3.5
+    assert 0.9 < time.monotonic() - started < 5, "10 s if each waited by itself"
     assert paces_in_process(Budget("other account", shared_store(str(path)), share=1.0, max_wait=5))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 6
     assert len(warnings(caplog)) == 1
     assert str(path) in warnings(caplog)[0]
     holder.close()
