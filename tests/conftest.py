@@ -67,6 +67,7 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     full = retry.pause
     monkeypatch.setattr(retry, "pause", lambda state: full(state) / 100)
     monkeypatch.setattr(looking, "SETTLE", 0.4)
-    monkeypatch.setattr(retry, "LONGEST", -69.5)  # with the default timeouts, half a second in all
+    monkeypatch.setattr(retry, "LONGEST", 1.5)
+    monkeypatch.setattr(looking, "longest_exchange", lambda _: 0.0)
     monkeypatch.setattr(looking, "PAUSE", 0.05)
     monkeypatch.setattr(base, "GATHER", 0.01)

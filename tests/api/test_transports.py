@@ -6,6 +6,7 @@ import logging
 import pickle
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.api.expiry import begun_by
 from tests.support.scripted import Answer, Scripted, cut_unread, error, hang, http, json_api, reset
 from tests.support.transports import SECRET, TRANSPORTS, get, post, settings
 
@@ -144,6 +146,29 @@ def test_a_post_is_made_once_the_refusing_server_listens(run: Run) -> None:
         timer.join()
         late[0].__exit__(None, None, None)
     assert len(server.requests) == 1
+
+
+def test_a_post_that_comes_too_late_to_its_turn_does_not_leave(run: Run) -> None:
+    with Scripted(OK) as server, begun_by(time.time() - 1):
+        found = failure(run, server.url, post())
+    assert type(found) is KlaviyoTransientError
+    assert "nothing was sent" in str(found)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("made", [get, patch], ids=["GET", "PATCH"])
+def test_what_may_be_repeated_is_never_too_late(run: Run, made: Callable[[], Call[Any]]) -> None:
+    with Scripted(OK) as server, begun_by(time.time() - 1):
+        assert run(server.url, made()).status == 200
+
+
+def test_a_post_repeated_until_it_is_too_late_is_repeated_no_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "pause", lambda _: 0.4)
+    throttled = error(429, "Expected available in 0 seconds.")
+    with Scripted(*[throttled] * 10) as server, begun_by(time.time() + 0.6):
+        found = failure(run, server.url, post())
+    assert type(found) is KlaviyoTransientError
+    assert 1 <= len(server.requests) < retry.ATTEMPTS
 
 
 FATAL: dict[str, tuple[bytes, type[KlaviyoApiError], str]] = {

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoAmbiguousWriteError,
     KlaviyoError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from tests.support.context import Task, dag_run
+from tests.support.context import MemoryStore, Task, dag_run
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
 from tests.support.tasks import NAME, assign, clone, create, estimate, send
@@ -47,6 +50,65 @@ makers = pytest.mark.parametrize(("make", "operation"), MAKERS)
 def early() -> Any:
     """A run that began long before this try: retried after a while, or queued for long."""
     return dag_run(run_after=datetime.now(UTC) - timedelta(minutes=30))
+
+
+def overtaken(task: Task, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the first try stand still between its note and its write, as on a suspended machine, and another go through.
+
+    What the other one returned is in the list.
+    """
+    write_note, stood_still, returned = MemoryStore.set, threading.Event(), list[str]()
+
+    def slow(store: MemoryStore, *note: Any, **options: Any) -> None:
+        write_note(store, *note, **options)
+        if not stood_still.is_set():
+            stood_still.set()
+            returned.append(task.run())
+
+    monkeypatch.setattr(MemoryStore, "set", slow)
+    return returned
+
+
+@pytest.mark.parametrize("make", [create, clone])
+def test_a_try_that_stood_still_until_another_has_made_the_campaign_makes_none(
+    klaviyo: Klaviyo, make: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make()
+    made = overtaken(task, monkeypatch)
+    with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
+        task.run()
+    assert klaviyo.named(NAME) == made
+    assert task.run() == made[0]
+
+
+def test_a_try_that_stood_still_until_another_has_sent_sends_nothing(
+    klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = send()
+    sent = overtaken(task, monkeypatch)
+    with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
+        task.run()
+    assert sent == [DRAFT_EMAIL]
+    assert klaviyo.counted()["send_campaign"] == 1
+    assert task.run() == DRAFT_EMAIL
+    assert len(klaviyo.sends()) == 1
+
+
+@pytest.mark.parametrize("max_wait", [60, 3600])
+def test_who_may_wait_long_for_its_turn_is_given_as_long_to_begin(
+    klaviyo: Klaviyo, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, max_wait: int
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    connect(klaviyo.url, rate_limit={"max_wait": max_wait})
+    klaviyo.fail("create_campaign", "drop_before_commit")
+    task = create()
+    with pytest.raises(KlaviyoAmbiguousWriteError):
+        task.run()
+    assert klaviyo.fired() == [1]
+    assert task.store
+    intent = task.store.get("klaviyo_intent")
+    given = datetime.fromisoformat(intent["until"]) - datetime.fromisoformat(intent["at"])
+    assert given.total_seconds() == pytest.approx(retry.LONGEST + max_wait, abs=0.5)
 
 
 @makers

@@ -53,7 +53,8 @@ class Pacing:
         self._key = hashlib.sha256(f"{base_url} {identity}".encode()).hexdigest()[:16]
         self._store = store
         self._known = accounts / self._key
-        self._limits = {"share": share, "max_wait": max_wait}
+        self.max_wait = max_wait
+        self._share = share
         self._account: str | None = None
         self._budget = self._budget_of(f"key-{self._key}")
         self._by_account = by_account
@@ -124,7 +125,7 @@ class Pacing:
         self._budget = self._budget_of(account)
 
     def _budget_of(self, account: str) -> Budget:
-        return Budget(f"{self._host}/{account}", self._store, **self._limits)
+        return Budget(f"{self._host}/{account}", self._store, share=self._share, max_wait=self.max_wait)
 
 
 def _priority(operation: Operation) -> Priority:

@@ -23,8 +23,8 @@ MAX_TIME = 120.0
 MAX_RATE_LIMIT_WAIT = 60.0
 """Seconds that a call sleeps at most for a 429 here; a longer one is the caller's to wait out, not a worker slot's."""
 
-LONGEST = MAX_TIME + 2 * MAX_RATE_LIMIT_WAIT
-"""Seconds after which the last attempt of a call has begun: the time above, a pause, and a wait for its turn."""
+LONGEST = MAX_TIME + MAX_RATE_LIMIT_WAIT
+"""Seconds after which the last attempt of a call has begun, but for the wait for its turn."""
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
+from airflow_provider_klaviyo.api import expiry
 from airflow_provider_klaviyo.api.auth import Auth
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import Document
@@ -80,6 +81,11 @@ class Wire:
 
 
 def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
+    """What leaves now.
+
+    :raises KlaviyoTransientError: it is too late for it; see :mod:`airflow_provider_klaviyo.api.expiry`.
+    """
+    expiry.check(request)
     headers = {
         "Authorization": authorization,
         "Accept": MEDIA_TYPE,

@@ -27,13 +27,27 @@ log = logging.getLogger(__name__)
 
 def now() -> str:
     """The time, as it is noted."""
-    return datetime.now(UTC).isoformat()
+    return noted(time.time())
 
 
-def longest_call(hook: KlaviyoHook) -> float:
-    """Seconds after its begin by which a call has ended, whatever happened to it and to the process that made it."""
+def noted(moment: float) -> str:
+    """A moment, in seconds since the epoch, as it is noted."""
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
+def begin_by(hook: KlaviyoHook, noted_at: float) -> float:
+    """Until when a call may begin that was noted then: time enough for all its attempts, and for its turn.
+
+    :param noted_at: seconds since the epoch, as is what is returned.
+    """
+    pacing = hook.get_conn().settings.pacing
+    return noted_at + retry.LONGEST + (pacing.max_wait if pacing else 0)
+
+
+def longest_exchange(hook: KlaviyoHook) -> float:
+    """Seconds after its begin by which a call is answered or given up."""
     settings = hook.get_conn().settings
-    return retry.LONGEST + settings.connect_timeout + settings.read_timeout
+    return settings.connect_timeout + settings.read_timeout
 
 
 def settled_after(moment: float) -> float:
@@ -44,12 +58,14 @@ def settled_after(moment: float) -> float:
 def show_by(hook: KlaviyoHook, note: Mapping[str, Any]) -> float:
     """When the effect of a noted write must show, if it was carried out: seconds since the epoch.
 
-    :param note: ``at``, when the call began, and ``ended``, when it was given up. A task that was killed in between has
-        noted no end; then the longest time that a call can take counts.
+    :param note: ``at``, when the call was about to be made; ``until``, when it had begun at the latest; ``ended``, when
+        it was given up. A task that was killed in between has noted no end; then the longest time that a call can take
+        counts. A person who writes a note may leave out all but ``at``.
     """
     if "ended" in note:
         return settled_after(epoch(note["ended"]))
-    return settled_after(epoch(note["at"]) + longest_call(hook))
+    until = epoch(note["until"]) if "until" in note else begin_by(hook, epoch(note["at"]))
+    return settled_after(until + longest_exchange(hook))
 
 
 def epoch(moment: str) -> float:

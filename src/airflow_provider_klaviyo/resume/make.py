@@ -12,11 +12,12 @@ from typing import Any
 from airflow_provider_klaviyo.api.campaigns import Channel
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.expiry import begun_by
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.decide import Action, after_make
-from airflow_provider_klaviyo.resume.looking import epoch, look_until, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.looking import begin_by, epoch, look_until, noted, now, settled_after, show_by
 from airflow_provider_klaviyo.resume.state import TaskState
 
 INTENT = "klaviyo_intent"
@@ -73,9 +74,10 @@ def make_once(
 ) -> Made:
     """Make a campaign unless this task has made it already.
 
-    The intent (name and time) is noted before the call and the id after it. A task that finds an id adopts that
-    campaign; one that finds only an intent looks for a campaign of that name made since, and makes one only if there
-    is none. Where nothing can be noted (Airflow below 3.3), a later try looks for one made since the run began.
+    The intent (name, time, and until when the call may begin) is noted before the call and the id after it. A task that
+    finds an id adopts that campaign; one that finds only an intent looks for a campaign of that name made since, and
+    makes one only if there is none. Where nothing can be noted (Airflow below 3.3), a later try looks for one made
+    since the run began.
 
     :param post: makes the campaign; called at most once.
     :param audiences: the audiences that the campaign may have to be taken for the one intended.
@@ -105,22 +107,25 @@ def make_once(
         sought = None
     if sought is not None and (found := _look(hook, sought, same_try=False)):
         return _keep(state, Made(found))
-    began = now()
-    state.put(INTENT, name=name, at=began)
+    until = begin_by(hook, time.time())
+    intent = {"name": name, "at": now(), "until": noted(until)}
+    state.put(INTENT, **intent)
     try:
-        made = post()
+        with begun_by(until):
+            made = post()
     except KlaviyoAmbiguousWriteError as error:
-        noted = {"name": name, "at": began, "ended": now()}
-        state.put(INTENT, **noted)
+        intent["ended"] = now()
+        state.put(INTENT, **intent)
         log.warning("%s Looking whether campaign %r was made.", error, name)
-        sought = Sought(name, channel, audiences, _time(began), show_by(hook, noted))
+        sought = Sought(name, channel, audiences, _time(intent["at"]), show_by(hook, intent))
         found = _look(hook, sought, same_try=True)
         if found is None:
             error.message += f" No campaign named {name!r} shows; the next try looks again before it makes one."
             raise
         return _keep(state, Made(found))
     except KlaviyoError:
-        state.drop(INTENT)
+        if time.time() <= until:  # later, the note may be another try's
+            state.drop(INTENT)
         raise
     return _keep(state, Made(made.id, made))
 

@@ -14,11 +14,12 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoConflictError,
     KlaviyoError,
 )
+from airflow_provider_klaviyo.api.expiry import begun_by
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, judge
 from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.decide import Action, Note, before_send
-from airflow_provider_klaviyo.resume.looking import look_until, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.looking import begin_by, look_until, noted, now, settled_after, show_by
 from airflow_provider_klaviyo.resume.state import TaskState
 
 SEND = "klaviyo_send"
@@ -51,8 +52,8 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
 class _Sending:
     """One task's send of one campaign.
 
-    The note under ``klaviyo_send``: ``campaign``; ``at``, when the call began; ``ended``, when its answer came or was
-    given up; ``accepted``, whether Klaviyo took it.
+    The note under ``klaviyo_send``: ``campaign``; ``at``, when the call was about to be made; ``until``, when it had to
+    begin; ``ended``, when its answer came or was given up; ``accepted``, whether Klaviyo took it.
     """
 
     def __init__(self, hook: KlaviyoHook, state: TaskState, campaign_id: str) -> None:
@@ -78,10 +79,11 @@ class _Sending:
 
     def post(self) -> tuple[Resource, Action]:
         """Ask Klaviyo to send; the campaign, and whether to adopt or to refuse what came of it."""
-        earlier = self._note
-        self._write_note(at=now())
+        earlier, until = self._note, begin_by(self._hook, time.time())
+        self._write_note(at=now(), until=noted(until))
         try:
-            self._hook.send_campaign(self._id)
+            with begun_by(until):
+                self._hook.send_campaign(self._id)
         except KlaviyoAmbiguousWriteError as error:
             self._write_note(**self._note | {"ended": now()})
             log.warning("%s Looking whether campaign %s is on its way.", error, self._id)
@@ -96,7 +98,8 @@ class _Sending:
                 raise
             return campaign, action
         except KlaviyoError:
-            self._take_back(earlier)
+            if time.time() <= until:  # later, the note may be another try's
+                self._take_back(earlier)
             raise
         self.accepted()
         return self._hook.get_campaign(self._id), Action.ADOPT

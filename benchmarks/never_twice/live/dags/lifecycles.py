@@ -25,7 +25,7 @@ from airflow_provider_klaviyo.resume import looking
 
 looking.SETTLE = 3.0
 looking.PAUSE = 0.5
-retry.LONGEST = 2.0
+retry.LONGEST = 5.0
 
 for way in ("create", "clone"):
     with DAG(
