@@ -17,6 +17,8 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.resume import make as protocol
+from airflow_provider_klaviyo.resume.fitness import DraftCheck
 from tests.support.context import MemoryStore, Task, dag_run
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
@@ -92,6 +94,48 @@ def test_a_try_that_stood_still_until_another_has_sent_sends_nothing(
     assert klaviyo.counted()["send_campaign"] == 1
     assert task.run() == DRAFT_EMAIL
     assert len(klaviyo.sends()) == 1
+
+
+def test_a_try_during_whose_checks_another_has_sent_adopts_that_send(
+    klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, overtaken, task = DraftCheck.__call__, threading.Event(), send()
+
+    def slow(self: DraftCheck, campaign: Any) -> bool:
+        still_draft = check(self, campaign)
+        if not overtaken.is_set():
+            overtaken.set()
+            task.run()
+        return still_draft
+
+    monkeypatch.setattr(DraftCheck, "__call__", slow)
+    assert task.run() == DRAFT_EMAIL
+    assert overtaken.is_set()
+    assert klaviyo.counted()["send_campaign"] == 1
+    assert len(klaviyo.sends()) == 1
+
+
+@makers
+def test_a_try_during_whose_look_another_has_made_the_campaign_adopts_it(
+    klaviyo: Klaviyo, make: Callable[..., Task], operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own look has come too early to show the other's campaign."""
+    look, made, task = protocol._look, list[str](), make()
+
+    def slow(*arguments: Any, **options: Any) -> str | None:
+        found = look(*arguments, **options)
+        if not made and not options["same_try"]:
+            made.append("by the other try")
+            made[0] = task.run()
+        return found
+
+    klaviyo.fail(operation, "drop_before_commit")
+    with pytest.raises(KlaviyoAmbiguousWriteError):
+        task.run()
+    monkeypatch.setattr(protocol, "_look", slow)
+    assert task.run() == made[0]
+    assert klaviyo.fired() == [1]
+    assert klaviyo.named(NAME) == made
 
 
 @pytest.mark.parametrize("max_wait", [60, 3600])

@@ -87,27 +87,32 @@ def make_once(
     """
     if on_clear == "new":
         _forget_earlier_generations(state)
-    if known := _known(hook, state):
-        return Made(known)
-    intent = state.get(INTENT)
-    if intent:
-        sought = Sought(intent["name"], channel, audiences, _time(intent["at"]), show_by(hook, intent))
-    elif not state.durable and (state.is_retry if on_clear == "new" else state.is_rerun):
-        shows_by = settled_after(state.try_began.timestamp())
-        sought = Sought(
-            name,
-            channel,
-            audiences,
-            state.run_began,
-            shows_by,
-            newest=on_clear == "new",
-            may_be_sent=state.was_cleared,
-        )
-    else:
-        sought = None
-    if sought is not None and (found := _look(hook, sought, same_try=False)):
-        return _keep(state, Made(found))
-    until = begin_by(hook, time.time())
+    looked_for: dict[str, Any] | None = None
+    while True:
+        until = begin_by(hook, time.time())
+        if known := _known(hook, state):
+            return Made(known)
+        intent = state.get(INTENT)
+        if intent == looked_for:  # no other try has noted anything while this one looked
+            break
+        if intent:
+            sought = Sought(intent["name"], channel, audiences, _time(intent["at"]), show_by(hook, intent))
+        elif not state.durable and (state.is_retry if on_clear == "new" else state.is_rerun):
+            shows_by = settled_after(state.try_began.timestamp())
+            sought = Sought(
+                name,
+                channel,
+                audiences,
+                state.run_began,
+                shows_by,
+                newest=on_clear == "new",
+                may_be_sent=state.was_cleared,
+            )
+        else:
+            break
+        if found := _look(hook, sought, same_try=False):
+            return _keep(state, Made(found))
+        looked_for = intent
     intent = {"name": name, "at": now(), "until": noted(until)}
     state.put(INTENT, **intent)
     try:

@@ -60,8 +60,7 @@ class _Sending:
         self._hook = hook
         self._state = state
         self._id = campaign_id
-        note = state.get(SEND)
-        self._note: dict[str, Any] = note if note.get("campaign") == campaign_id else {}
+        self._note = self._noted()
 
     def read(self, *, same_try: bool = False) -> tuple[Resource, Action]:
         """The campaign, and what follows from its status and from what is remembered."""
@@ -78,8 +77,14 @@ class _Sending:
         return campaign, decide(campaign)
 
     def post(self) -> tuple[Resource, Action]:
-        """Ask Klaviyo to send; the campaign, and whether to adopt or to refuse what came of it."""
+        """Ask Klaviyo to send; the campaign, and whether to adopt or to refuse what came of it.
+
+        Nothing is asked if another try has noted something since this one read; then it is what follows from that.
+        """
         earlier, until = self._note, begin_by(self._hook, time.time())
+        if self._state.durable and (other := self._noted()) != earlier:
+            self._note = other
+            return self.read()
         self._write_note(at=now(), until=noted(until))
         try:
             with begun_by(until):
@@ -108,6 +113,10 @@ class _Sending:
         """Note that the campaign is on its way, as this task wanted."""
         if not self._note.get("accepted"):
             self._write_note(**{"at": now(), **self._note, "ended": now(), "accepted": True})
+
+    def _noted(self) -> dict[str, Any]:
+        note = self._state.get(SEND)
+        return note if note.get("campaign") == self._id else {}
 
     def _write_note(self, **facts: Any) -> None:
         self._note = {**facts, "campaign": self._id, "generation": self._state.generation}
