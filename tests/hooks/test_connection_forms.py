@@ -10,9 +10,8 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.hooks.safety import Safety
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from tests.support.airflow_versions import AIRFLOW, since_airflow
+from tests.support.serving import Serving
 
 KEY = "pk_0123456789abcdef"
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "the-client-id", "the-client-secret", "the-refresh-token"
@@ -261,7 +261,7 @@ def test_the_button_works_in_the_edit_form_where_airflow_shows_asterisks_for_sec
 # --- the test button on a worker -----------------------------------------------------------------------------------
 
 
-class ExecutionApi:
+class ExecutionApi(Serving):
     """The two calls of Airflow's Execution API that a worker makes to test a connection."""
 
     def __init__(self, connection: dict[str, Any]) -> None:
@@ -286,18 +286,7 @@ class ExecutionApi:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    def __enter__(self) -> ExecutionApi:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().__init__(Handler)
 
 
 @since_airflow("3.3", "connections tested by workers")

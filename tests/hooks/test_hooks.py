@@ -19,26 +19,11 @@ from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoNotFound
 from airflow_provider_klaviyo.campaigns import email, static
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
 from airflow_provider_klaviyo.hooks.methods import KlaviyoMethods, Method
+from tests.support.hooks import Call, asynchronous, both, synchronous
 from tests.support.sandbox import DRAFT_EMAIL, LIST, SENT, TEMPLATE, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
 
 NAMES = sorted(name for name, value in vars(KlaviyoMethods).items() if isinstance(value, Method))
-Call = Callable[[str, dict[str, Any]], Any]
-
-
-def synchronous(name: str, arguments: dict[str, Any]) -> Any:
-    return getattr(KlaviyoHook(), name)(**arguments)
-
-
-def asynchronous(name: str, arguments: dict[str, Any]) -> Any:
-    async def call() -> Any:
-        async with KlaviyoAsyncHook() as hook:
-            return await getattr(hook, name)(**arguments)
-
-    return asyncio.run(call())
-
-
-both = pytest.mark.parametrize("call", [synchronous, asynchronous], ids=["sync", "async"])
 
 
 def test_both_hooks_have_the_same_methods_with_the_same_signatures_and_documentation() -> None:

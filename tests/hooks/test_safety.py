@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,10 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_klaviyo.api.operations import operations
 from airflow_provider_klaviyo.api.request import build
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, KlaviyoTransientError, KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.hooks.safety import is_write
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.seed import DEFAULT
+from tests.support.hooks import Call, both
 from tests.support.sandbox import DRAFT_EMAIL, SENT, TEMPLATE, Klaviyo
 
 POSTS_THAT_READ = {
@@ -33,22 +33,6 @@ POSTS_THAT_READ = {
 RENDER = {"data": {"type": "template", "id": TEMPLATE, "attributes": {"context": {}}}}
 
 Connect = Callable[..., None]
-Call = Callable[[str, dict[str, Any]], Any]
-
-
-def synchronous(name: str, arguments: dict[str, Any]) -> Any:
-    return getattr(KlaviyoHook(), name)(**arguments)
-
-
-def asynchronous(name: str, arguments: dict[str, Any]) -> Any:
-    async def call() -> Any:
-        async with KlaviyoAsyncHook() as hook:
-            return await getattr(hook, name)(**arguments)
-
-    return asyncio.run(call())
-
-
-both = pytest.mark.parametrize("call", [synchronous, asynchronous], ids=["sync", "async"])
 
 
 @pytest.fixture(scope="module")

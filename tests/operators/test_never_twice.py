@@ -54,20 +54,21 @@ def early() -> Any:
     return dag_run(run_after=datetime.now(UTC) - timedelta(minutes=30))
 
 
-def overtaken(task: Task, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the first try stand still between its note and its write, as on a suspended machine, and another go through.
+def overtaken_after(owner: Any, function: str, task: Task, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the task stand still after its next call of a function, and another try of it go through meanwhile.
 
     What the other one returned is in the list.
     """
-    write_note, stood_still, returned = MemoryStore.set, threading.Event(), list[str]()
+    original, begun, returned = getattr(owner, function), threading.Event(), list[str]()
 
-    def slow(store: MemoryStore, *note: Any, **options: Any) -> None:
-        write_note(store, *note, **options)
-        if not stood_still.is_set():
-            stood_still.set()
+    def slow(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        if not begun.is_set():
+            begun.set()
             returned.append(task.run())
+        return result
 
-    monkeypatch.setattr(MemoryStore, "set", slow)
+    monkeypatch.setattr(owner, function, slow)
     return returned
 
 
@@ -76,7 +77,7 @@ def test_a_try_that_stood_still_until_another_has_made_the_campaign_makes_none(
     klaviyo: Klaviyo, make: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = make()
-    made = overtaken(task, monkeypatch)
+    made = overtaken_after(MemoryStore, "set", task, monkeypatch)
     with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
         task.run()
     assert klaviyo.named(NAME) == made
@@ -87,7 +88,7 @@ def test_a_try_that_stood_still_until_another_has_sent_sends_nothing(
     klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = send()
-    sent = overtaken(task, monkeypatch)
+    sent = overtaken_after(MemoryStore, "set", task, monkeypatch)
     with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
         task.run()
     assert sent == [DRAFT_EMAIL]
@@ -99,18 +100,10 @@ def test_a_try_that_stood_still_until_another_has_sent_sends_nothing(
 def test_a_try_during_whose_checks_another_has_sent_adopts_that_send(
     klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check, overtaken, task = DraftCheck.__call__, threading.Event(), send()
-
-    def slow(self: DraftCheck, campaign: Any) -> bool:
-        still_draft = check(self, campaign)
-        if not overtaken.is_set():
-            overtaken.set()
-            task.run()
-        return still_draft
-
-    monkeypatch.setattr(DraftCheck, "__call__", slow)
+    task = send()
+    sent = overtaken_after(DraftCheck, "__call__", task, monkeypatch)
     assert task.run() == DRAFT_EMAIL
-    assert overtaken.is_set()
+    assert sent == [DRAFT_EMAIL]
     assert klaviyo.counted()["send_campaign"] == 1
     assert len(klaviyo.sends()) == 1
 
@@ -120,20 +113,12 @@ def test_a_try_during_whose_look_another_has_made_the_campaign_adopts_it(
     klaviyo: Klaviyo, make: Callable[..., Task], operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own look has come too early to show the other's campaign."""
-    look, made, task = protocol._look, list[str](), make()
-
-    def slow(*arguments: Any, **options: Any) -> str | None:
-        found = look(*arguments, **options)
-        if not made and not options["same_try"]:
-            made.append("by the other try")
-            made[0] = task.run()
-        return found
-
     klaviyo.fail(operation, "drop_before_commit")
+    task = make()
     with pytest.raises(KlaviyoAmbiguousWriteError):
         task.run()
-    monkeypatch.setattr(protocol, "_look", slow)
-    assert task.run() == made[0]
+    made = overtaken_after(protocol, "_look", task, monkeypatch)
+    assert [task.run()] == made
     assert klaviyo.fired() == [1]
     assert klaviyo.named(NAME) == made
 

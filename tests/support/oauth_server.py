@@ -6,17 +6,18 @@ import base64
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs
+
+from tests.support.serving import Serving
 
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "the-client-id", "the-client-secret", "the-refresh-token"
 SECRETS = (CLIENT_SECRET, REFRESH_TOKEN, "access-", "rotated-")
 """What no log, message or ``repr`` may hold: every access token starts with ``access-``."""
 
 
-class OAuthServer:
+class OAuthServer(Serving):
     """Answers ``/oauth/token``, and the API to who holds the latest access token.
 
     :param lifetime: ``expires_in`` of the access tokens, which the server itself does not enforce.
@@ -36,21 +37,7 @@ class OAuthServer:
         self.access: str | None = None
         self.asked = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().__init__(self._handler())
 
     def revoke(self) -> None:
         """End the access token before its time."""

@@ -98,16 +98,7 @@ def make_once(
         if intent:
             sought = Sought(intent["name"], channel, audiences, _time(intent["at"]), show_by(hook, intent))
         elif not state.durable and (state.is_retry if on_clear == "new" else state.is_rerun):
-            shows_by = settled_after(state.try_began.timestamp())
-            sought = Sought(
-                name,
-                channel,
-                audiences,
-                state.run_began,
-                shows_by,
-                newest=on_clear == "new",
-                may_be_sent=state.was_cleared,
-            )
+            sought = _unnoted(state, name, channel, audiences, on_clear)
         else:
             break
         if found := _look(hook, sought, same_try=False):
@@ -133,6 +124,21 @@ def make_once(
             state.drop(INTENT)
         raise
     return _keep(state, Made(made.id, made))
+
+
+def _unnoted(
+    state: TaskState, name: str, channel: Channel, audiences: Sequence[Mapping[str, Any]], on_clear: str
+) -> Sought:
+    """What an earlier try may have made, where nothing could be noted."""
+    return Sought(
+        name,
+        channel,
+        audiences,
+        state.run_began,
+        settled_after(state.try_began.timestamp()),
+        newest=on_clear == "new",
+        may_be_sent=state.was_cleared,
+    )
 
 
 def _forget_earlier_generations(state: TaskState) -> None:
