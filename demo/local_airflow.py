@@ -31,7 +31,9 @@ HEALTH_KEYS = ["metadatabase", "scheduler", "triggerer", "dag_processor"]
 FINAL_RUN_STATES = ("success", "failed")
 FINAL_TASK_STATES = (*FINAL_RUN_STATES, "skipped", "upstream_failed", "removed")
 POLL_SECONDS = 0.2
+TIMEOUT = httpx.Timeout(30)
 BACKFILL_ATTEMPTS = 5
+BACKFILL_PAUSE = 10
 IMPORT_ERROR_SECONDS = 5
 
 
@@ -63,7 +65,7 @@ class LocalAirflow:
         local = settings.local(home, port, self._execution_port, dags_folders)
         self._env = settings.inherited() | local | dict(env or {})
         self._processes = Processes(home)
-        self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
 
     def __enter__(self) -> Self:
         try:
@@ -157,7 +159,9 @@ class LocalAirflow:
     def _healthy(self) -> bool:
         try:
             health = self._http.get("/api/v2/monitor/health").json()
-            self._http.get(f"http://127.0.0.1:{self._execution_port}/execution/health").raise_for_status()
+            url = f"http://127.0.0.1:{self._execution_port}/execution/health"
+            without_token = httpx.Request("GET", url, extensions={"timeout": TIMEOUT.as_dict()})
+            self._http.send(without_token).raise_for_status()
         except httpx.HTTPError:
             return False
         return all(health[key]["status"] == "healthy" for key in HEALTH_KEYS)
@@ -400,12 +404,16 @@ class LocalAirflow:
         raise LocalAirflowError(f"airflow backfill create met a locked database {BACKFILL_ATTEMPTS} times")
 
     def _cancel_backfills(self, dag_id: str) -> None:
-        """Give up a backfill whose command met SQLite's one writer half way; its runs so far go on or fail."""
+        """Give up a backfill whose command met SQLite's one writer half way; its runs so far go on or fail.
+
+        A task that began in a run that was never committed is reported as failed up to five seconds later, by dag, run
+        and task: not until then may there be another run of that name.
+        """
         for backfill in self.get("/backfills", dag_id=dag_id)["backfills"]:
             if not backfill["completed_at"]:
                 with suppress(LocalAirflowError):
                     self.request("PUT", f"/backfills/{backfill['id']}/cancel")
-        time.sleep(2)
+        time.sleep(BACKFILL_PAUSE)
 
 
 def label(instance: Mapping[str, Any]) -> str:
