@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.api.calls import Call, call, paginate
+from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
     KlaviyoApiError,
@@ -27,7 +28,6 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.api.expiry import begun_by
 from tests.support.scripted import Answer, Scripted, cut_unread, error, hang, http, json_api, reset
 from tests.support.transports import SECRET, TRANSPORTS, get, post, settings
 
@@ -149,8 +149,10 @@ def test_a_post_is_made_once_the_refusing_server_listens(run: Run) -> None:
 
 
 def test_a_post_that_comes_too_late_to_its_turn_does_not_leave(run: Run) -> None:
-    with Scripted(OK) as server, begun_by(time.time() - 1):
-        found = failure(run, server.url, post())
+    departure = Departure(time.time() - 1)
+    with Scripted(OK) as server:
+        found = failure(run, server.url, departing(post(), departure))
+    assert not departure.has_left
     assert type(found) is KlaviyoTransientError
     assert "nothing was sent" in str(found)
     assert server.requests == []
@@ -158,15 +160,15 @@ def test_a_post_that_comes_too_late_to_its_turn_does_not_leave(run: Run) -> None
 
 @pytest.mark.parametrize("made", [get, patch], ids=["GET", "PATCH"])
 def test_what_may_be_repeated_is_never_too_late(run: Run, made: Callable[[], Call[Any]]) -> None:
-    with Scripted(OK) as server, begun_by(time.time() - 1):
-        assert run(server.url, made()).status == 200
+    with Scripted(OK) as server:
+        assert run(server.url, departing(made(), Departure(time.time() - 1))).status == 200
 
 
 def test_a_post_repeated_until_it_is_too_late_is_repeated_no_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "pause", lambda _: 0.4)
     throttled = error(429, "Expected available in 0 seconds.")
-    with Scripted(*[throttled] * 10) as server, begun_by(time.time() + 0.6):
-        found = failure(run, server.url, post())
+    with Scripted(*[throttled] * 10) as server:
+        found = failure(run, server.url, departing(post(), Departure(time.time() + 0.6)))
     assert type(found) is KlaviyoTransientError
     assert 1 <= len(server.requests) < retry.ATTEMPTS
 

@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying
 
 from airflow_provider_klaviyo.api import retry, wire
 from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.clock import Clock
 from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -35,6 +36,7 @@ class KlaviyoAsyncClient:
 
     def __init__(self, settings: wire.Settings) -> None:
         self.settings = settings
+        self.clock = Clock()
         self._reads = self._pool(keep_alive=5)
         self._writes = self._pool(keep_alive=0)
 
@@ -97,9 +99,13 @@ class KlaviyoAsyncClient:
         waited, status = 0.0, None
         if settings.pacing is not None:
             waited = await settings.pacing.await_turn(operation)
+        message = wire.prepare(settings, request, authorization)
+        if request.departure is not None:
+            request.departure.check(request)
         try:
-            answer = await self._transmit(request, authorization)
+            answer = await self._transmit(request, message)
             status = answer.status
+            self.clock.read(answer.headers)
             if settings.pacing is not None and settings.pacing.is_news(answer.headers):
                 await asyncio.to_thread(settings.pacing.learn, answer.headers)
             return wire.check_revision(settings, read(request, answer))
@@ -110,8 +116,7 @@ class KlaviyoAsyncClient:
         finally:
             settings.count(operation, status, waited)
 
-    async def _transmit(self, request: Request, authorization: str) -> Answer:
-        message = wire.prepare(self.settings, request, authorization)
+    async def _transmit(self, request: Request, message: wire.Wire) -> Answer:
         pool = self._reads if request.is_read else self._writes
         try:
             async with pool.stream(

@@ -13,6 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from airflow_provider_klaviyo.api import retry, wire
 from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.clock import Clock
 from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -38,6 +39,7 @@ class KlaviyoClient:
 
     def __init__(self, settings: wire.Settings) -> None:
         self.settings = settings
+        self.clock = Clock()
         self._reads = _session(settings)
         self._writes = _session(settings)
         self._writes.headers["Connection"] = "close"
@@ -93,9 +95,13 @@ class KlaviyoClient:
         waited, status = 0.0, None
         if settings.pacing is not None:
             waited = settings.pacing.wait(operation)
+        message = wire.prepare(settings, request, authorization)
+        if request.departure is not None:
+            request.departure.check(request)
         try:
-            answer = self._transmit(request, authorization)
+            answer = self._transmit(request, message)
             status = answer.status
+            self.clock.read(answer.headers)
             if settings.pacing is not None and settings.pacing.is_news(answer.headers):
                 settings.pacing.learn(answer.headers)
             return wire.check_revision(settings, read(request, answer))
@@ -106,8 +112,7 @@ class KlaviyoClient:
         finally:
             settings.count(operation, status, waited)
 
-    def _transmit(self, request: Request, authorization: str) -> Answer:
-        message = wire.prepare(self.settings, request, authorization)
+    def _transmit(self, request: Request, message: wire.Wire) -> Answer:
         session = self._reads if request.is_read else self._writes
         timeout = (self.settings.connect_timeout, self.settings.read_timeout)
         try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from airflow_provider_klaviyo.api import operations
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import Operation
+
+if TYPE_CHECKING:
+    from airflow_provider_klaviyo.api.departure import Departure
 
 MEDIA_TYPE = "application/vnd.api+json"
 
@@ -21,11 +24,13 @@ class Request:
     :param operation: what is called.
     :param target: path and query, relative to the base URL, already quoted; or an absolute URL of the same host.
     :param body: the JSON document to send, if any.
+    :param departure: asked right before the request leaves, if given.
     """
 
     operation: Operation
     target: str
     body: Mapping[str, Any] | None = None
+    departure: Departure | None = field(default=None, compare=False)
 
     @property
     def is_read(self) -> bool:

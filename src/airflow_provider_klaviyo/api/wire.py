@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
-from airflow_provider_klaviyo.api import expiry
 from airflow_provider_klaviyo.api.auth import Auth
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import Document
@@ -81,11 +80,10 @@ class Wire:
 
 
 def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
-    """What leaves now.
+    """What is to leave.
 
-    :raises KlaviyoTransientError: it is too late for it; see :mod:`airflow_provider_klaviyo.api.expiry`.
+    :raises KlaviyoValidationError: it cannot be encoded.
     """
-    expiry.check(request)
     headers = {
         "Authorization": authorization,
         "Accept": MEDIA_TYPE,
