@@ -18,8 +18,7 @@ from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.campaigns import sms
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
-from airflow_provider_klaviyo.resume import assign, make, post
-from airflow_provider_klaviyo.resume import send as sending
+from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, PostNote, SendNote, TemplateNote
 from tests.support.context import Task, dag_run, fire, over_the_database
 from tests.support.sandbox import DRAFT_EMAIL, SENT, Klaviyo
 from tests.support.tasks import NAME, create, send
@@ -48,9 +47,9 @@ OLDER_EVENT = {"campaign_id": DRAFT_EMAIL, "outcome": "done", "status": "Sent"}
 """The event that it fired."""
 
 OLDER_NOTES: dict[str, dict[str, Any]] = {
-    make.INTENT: {"generation": 3, "name": NAME, "at": LONG_AGO},
-    make.CAMPAIGN: {"generation": 3, "id": DRAFT_EMAIL, "at": LONG_AGO},
-    sending.SEND: {"generation": 3, "campaign": DRAFT_EMAIL, "at": LONG_AGO, "accepted": True},
+    IntentNote.KEY: {"generation": 3, "name": NAME, "at": LONG_AGO},
+    CampaignNote.KEY: {"generation": 3, "id": DRAFT_EMAIL, "at": LONG_AGO},
+    SendNote.KEY: {"generation": 3, "campaign": DRAFT_EMAIL, "at": LONG_AGO, "accepted": True},
 }
 """Notes of that time."""
 
@@ -95,7 +94,7 @@ def test_every_row_of_a_table_with_tests_names_one() -> None:
 
 
 def test_every_state_store_key_is_told_and_no_other() -> None:
-    keys = {make.INTENT, make.CAMPAIGN, sending.SEND, assign.TEMPLATE, post.POST}
+    keys = {kind.KEY for kind in (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote)}
     assert set(re.findall(r"^\| `(klaviyo_\w+)` \|", PAGE, re.MULTILINE)) == keys
 
 
@@ -167,7 +166,7 @@ def test_a_wait_that_an_older_version_began_ends_well(klaviyo: Klaviyo) -> None:
 def test_notes_of_an_older_version_are_understood(klaviyo: Klaviyo) -> None:
     making, waiting = create(), send()
     for key, facts in OLDER_NOTES.items():
-        note(waiting if key == sending.SEND else making, key, **facts)
+        note(waiting if key == SendNote.KEY else making, key, **facts)
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.wait_for_sends()
     assert making.run() == DRAFT_EMAIL
@@ -179,18 +178,27 @@ def test_notes_of_an_older_version_are_understood(klaviyo: Klaviyo) -> None:
 def test_a_campaign_written_into_the_store_by_hand_is_used(klaviyo: Klaviyo) -> None:
     task = create()
     made = task.run()
-    note(task, make.CAMPAIGN, id=DRAFT_EMAIL, at=LONG_AGO, generation=0)
+    note(task, CampaignNote.KEY, id=DRAFT_EMAIL, at=LONG_AGO, generation=0)
     task.clear()
     assert task.run() == DRAFT_EMAIL != made
     assert klaviyo.counted()["create_campaign"] == 1
 
 
-def test_a_campaign_deleted_from_the_store_by_hand_is_made_anew(klaviyo: Klaviyo) -> None:
+def test_a_campaign_whose_notes_were_deleted_is_found_again_after_a_clear(klaviyo: Klaviyo) -> None:
     task = create()
     made = task.run()
     assert task.store is not None
-    for key in (make.CAMPAIGN, make.INTENT):
+    for key in (CampaignNote.KEY, IntentNote.KEY):
         task.store.delete(key)
+    task.clear()
+    assert task.run() == made
+    assert klaviyo.counted()["create_campaign"] == 1
+
+
+def test_a_draft_that_was_deleted_in_klaviyo_is_made_anew_after_a_clear(klaviyo: Klaviyo) -> None:
+    task = create()
+    made = task.run()
+    klaviyo.delete(made)
     task.clear()
     assert task.run() != made
     assert klaviyo.counted()["create_campaign"] == 2
@@ -200,18 +208,30 @@ def test_a_send_written_into_the_store_by_hand_is_taken_for_the_tasks_own(klaviy
     task = send(campaign_id=SENT)
     with pytest.raises(KlaviyoRefusedError, match="not by this task"):
         task.run()
-    note(task, sending.SEND, campaign=SENT, at=LONG_AGO, accepted=True, generation=0)
+    note(task, SendNote.KEY, campaign=SENT, at=LONG_AGO, accepted=True, generation=0)
     task.clear()
     assert task.run() == SENT
     assert klaviyo.counted()["send_campaign"] == 0
 
 
-def test_without_its_note_a_task_sends_a_draft_and_refuses_a_sent_campaign(klaviyo: Klaviyo) -> None:
+def test_without_its_note_a_cleared_task_ends_well_where_the_campaign_was_sent_since_the_run_began(
+    klaviyo: Klaviyo, caplog: pytest.LogCaptureFixture
+) -> None:
     task = send()
     assert task.run() == DRAFT_EMAIL
     assert task.store is not None
-    task.store.delete(sending.SEND)
+    task.store.delete(SendNote.KEY)
     task.clear()
-    with pytest.raises(KlaviyoRefusedError, match="already sent"):
-        task.run()
+    with caplog.at_level("INFO"):
+        assert task.run() == DRAFT_EMAIL
+    assert "taken for this run's own" in caplog.text
     assert len(klaviyo.sends()) == 1
+
+
+def test_without_its_note_a_cleared_task_refuses_a_campaign_that_was_sent_before_the_run(klaviyo: Klaviyo) -> None:
+    task = send(campaign_id=SENT)
+    for _ in range(2):
+        with pytest.raises(KlaviyoRefusedError, match="already sent"):
+            task.run()
+        task.clear()
+    assert klaviyo.sends() == []

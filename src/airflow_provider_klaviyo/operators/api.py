@@ -133,6 +133,9 @@ class KlaviyoApiOperator(BaseOperator):
         return result
 
     def _answer(self, context: Context) -> Document:
+        from airflow_provider_klaviyo.api.calls import call
+        from airflow_provider_klaviyo.api.checks import check_call
+        from airflow_provider_klaviyo.resume.notes import digest
         from airflow_provider_klaviyo.resume.post import post_once
         from airflow_provider_klaviyo.resume.state import TaskState
 
@@ -140,12 +143,17 @@ class KlaviyoApiOperator(BaseOperator):
             return self.hook.collect(
                 self.operation, path_params=self.path_params, query=self.query, max_pages=self.max_pages
             )
+        arguments = {"path_params": self.path_params, "query": self.query, "body": self.body}
         if self._may_be_repeated():
-            return self._call()
-        return post_once(TaskState(context), self.operation, self._call)
-
-    def _call(self) -> Document:
-        return self.hook.call(self.operation, path_params=self.path_params, query=self.query, body=self.body)
+            return self.hook.call(self.operation, **arguments)
+        check_call(self.hook.api_revision, self.operation, **arguments)
+        return post_once(
+            self.hook,
+            TaskState(context),
+            call(self.operation, **arguments),
+            operation=self.operation,
+            content=digest(arguments),
+        )
 
     def _may_be_repeated(self) -> bool:
         from airflow_provider_klaviyo.hooks.safety import is_write

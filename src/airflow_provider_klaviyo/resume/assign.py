@@ -13,9 +13,8 @@ from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.drafts import channel_of, require_draft
 from airflow_provider_klaviyo.resume.edits import with_attributes
 from airflow_provider_klaviyo.resume.looking import look_until, settled_after
+from airflow_provider_klaviyo.resume.notes import TemplateNote
 from airflow_provider_klaviyo.resume.state import TaskState
-
-TEMPLATE = "klaviyo_template"
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +31,14 @@ def assign_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, message: 
             f"template. The text of other channels is given when the campaign is made.",
             pointer="campaign_id",
         )
-    note = state.get(TEMPLATE)
+    note = state.find(TemplateNote, lambda note: note.message == message.id)
     before = message.related("template")
-    is_ours = note.get("message") == message.id and note.get("template") == template_id and note.get("copy") in before
-    if is_ours and note.get("generation") == state.generation:
+    is_ours = note is not None and note.template == template_id and note.copy in before
+    if note and is_ours and note.generation == state.generation:
         log.info("Message %s has its template from an earlier try of this task.", message.id)
         return Resource("template", before[0])
-    if hook.get_campaign(campaign_id).attributes["status"] != CampaignStatus.DRAFT:
-        if is_ours or (before and state.is_rerun and not state.durable):
+    if hook.get_campaign(campaign_id).attributes.get("status") != CampaignStatus.DRAFT:
+        if is_ours or (before and note is None and state.may_have_forgotten):
             log.info("Campaign %s is no longer a draft: its message keeps the template it has.", campaign_id)
             return Resource("template", before[0])
         require_draft(hook, campaign_id)
@@ -63,5 +62,5 @@ def assign_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, message: 
             f"draft without it."
         )
         raise
-    state.put(TEMPLATE, message=message.id, template=template_id, copy=copy.id, generation=state.generation)
+    state.put(TemplateNote(message=message.id, template=template_id, copy=copy.id, at=time.time()))
     return copy

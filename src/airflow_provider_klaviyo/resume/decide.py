@@ -24,7 +24,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Remembered:
     """What is remembered of an earlier call.
 
     :param intended: the call was about to be made.
@@ -55,7 +55,7 @@ def after_make(found: int, *, settled: bool, same_try: bool) -> Action:
     return Action.GIVE_UP if same_try else Action.WRITE
 
 
-def before_send(status: str, note: Note, *, same_try: bool = False) -> Action:
+def before_send(status: str, note: Remembered, *, same_try: bool = False) -> Action:
     """Before (and after an unanswered) send: what follows from the campaign's status.
 
     ===================  =================================  =====================================================

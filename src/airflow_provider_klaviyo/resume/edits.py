@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoNotFoundError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.looking import epoch, now
+from airflow_provider_klaviyo.resume.notes import iso, moment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -108,7 +109,7 @@ def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -
 def keep(context: Context, campaign_id: str, fields: Fields) -> None:
     """Note what the task has written, for the send of this run. One note for each campaign: the last call counts."""
     if fields:
-        context["ti"].xcom_push(key=_key(campaign_id), value={"at": now(), "fields": fields})
+        context["ti"].xcom_push(key=_key(campaign_id), value={"at": iso(time.time()), "fields": fields})
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Notes:
         found: list[tuple[float, str, Mapping[str, str]]] = []
         for task_id in writers:
             notes = context["ti"].xcom_pull(task_ids=[task_id], key=_key(campaign_id))
-            found += [(epoch(note["at"]), task_id, note["fields"]) for note in notes if note]
+            found += [(moment(note["at"]) or 0.0, task_id, note["fields"]) for note in notes if note]
         digests: dict[str, str] = {}
         tasks: dict[str, str] = {}
         for _, task_id, fields in sorted(found, key=lambda note: note[0]):

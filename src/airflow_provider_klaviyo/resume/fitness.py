@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.resume import looking
 from airflow_provider_klaviyo.resume.backfill import is_for_the_past
 from airflow_provider_klaviyo.resume.edits import Draft, Notes
 from airflow_provider_klaviyo.resume.looking import look_until, settled_after
@@ -22,12 +23,17 @@ from airflow_provider_klaviyo.resume.looking import look_until, settled_after
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+QUESTIONS = 3
+"""How often Airflow is asked what this run's tasks wrote: its client repeats each question for some 30 s itself."""
+
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DraftCheck:
     """Refuses to send a draft that would reach people late, without content, at a time that has passed, or changed.
+
+    It may be asked several times of the same draft; what this run's tasks wrote of it is read once.
 
     :param in_backfill: ``refuse``, ``skip`` or ``send``: what to do in a run for the past.
     :param if_edited: ``warn``, ``refuse`` or ``send``: what to do when it is not as this run's tasks wrote it.
@@ -41,6 +47,7 @@ class DraftCheck:
     if_edited: str
     writers: Sequence[str]
     sent_by: float | None
+    _written: Notes | None = field(default=None, init=False)
 
     def __call__(self, campaign: Resource) -> bool:
         """Whether the campaign still is a draft: the last check may take a while.
@@ -132,17 +139,24 @@ class DraftCheck:
         return seen.is_draft
 
     def _notes(self, campaign_id: str) -> Notes:
-        try:
-            return Notes.pull(self.context, campaign_id, self.writers)
-        except Exception as error:
-            what = f"What this run's tasks wrote of campaign {campaign_id} could not be read from XCom: {error!r}."
-            if self.if_edited == "refuse":
-                raise KlaviyoError(
-                    f"{what} So whether it was edited cannot be told, and it was not sent, as if_edited='refuse' says. "
-                    f"The next try reads again."
-                ) from error
-            log.warning("%s It is sent without looking whether somebody edited it.", what)
-            return Notes({}, {}, 0.0)
+        for question in range(1, QUESTIONS + 1):
+            if self._written is not None:
+                break
+            try:
+                self._written = Notes.pull(self.context, campaign_id, self.writers)
+            except Exception as error:
+                what = f"What this run's tasks wrote of campaign {campaign_id} could not be read from XCom: {error!r}."
+                if question < QUESTIONS:
+                    log.info("%s Asking again.", what)
+                    time.sleep(looking.PAUSE)
+                elif self.if_edited == "refuse":
+                    raise KlaviyoError(
+                        f"{what} So it cannot be known if it was edited, and it was not sent, as if_edited='refuse' "
+                        f"says. The next try reads again."
+                    ) from error
+                else:
+                    log.warning("%s It is sent without looking whether somebody edited it.", what)
+        return self._written or Notes({}, {}, 0.0)
 
     def _tell(self, campaign_id: str, edits: list[str]) -> None:
         what = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.resume.notes import IntentNote, SendNote
 
 T = TypeVar("T")
 
@@ -25,14 +25,9 @@ CONFIRMED = 3
 log = logging.getLogger(__name__)
 
 
-def now() -> str:
-    """The time, as it is noted."""
-    return noted(time.time())
-
-
-def noted(moment: float) -> str:
-    """A moment, in seconds since the epoch, as it is noted."""
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+def now(hook: KlaviyoHook) -> float:
+    """Klaviyo's time, as far as it is known, which is what is noted: workers' clocks differ."""
+    return hook.get_conn().clock.now()
 
 
 def begin_by(hook: KlaviyoHook, noted_at: float) -> float:
@@ -55,21 +50,16 @@ def settled_after(moment: float) -> float:
     return moment + SETTLE
 
 
-def show_by(hook: KlaviyoHook, note: Mapping[str, Any]) -> float:
-    """When the effect of a noted write must show, if it was carried out: seconds since the epoch.
+def show_by(hook: KlaviyoHook, note: IntentNote | SendNote) -> float:
+    """When the effect of a noted write must show, if it was carried out: seconds since the epoch, by Klaviyo's clock.
 
-    :param note: ``at``, when the call was about to be made; ``until``, when it had begun at the latest; ``ended``, when
-        it was given up. A task that was killed in between has noted no end; then the longest time that a call can take
-        counts. A person who writes a note may leave out all but ``at``.
+    A task that was killed in between has noted no end; then the longest time that a call can take counts. A person who
+    writes a note may leave out all but ``at``.
     """
-    if "ended" in note:
-        return settled_after(epoch(note["ended"]))
-    until = epoch(note["until"]) if "until" in note else begin_by(hook, epoch(note["at"]))
+    if note.ended is not None:
+        return settled_after(note.ended)
+    until = begin_by(hook, note.at) if note.until is None else note.until
     return settled_after(until + longest_exchange(hook))
-
-
-def epoch(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
 
 
 def look_until(
@@ -82,9 +72,9 @@ def look_until(
     """Look, again and again, until the answer is clear; ``is_clear`` has to become true as time goes by.
 
     :param look: reads from Klaviyo.
-    :param is_clear: whether to stop at what was read.
+    :param is_clear: returns True to stop at what was read.
     :param what: what is looked for, for the task's log.
-    :param is_doubtful: whether what was read has to be read :data:`CONFIRMED` times before it is believed.
+    :param is_doubtful: True if what was read has to be read :data:`CONFIRMED` times before it is believed.
     """
     looks, seen = 1, look()
     began = told = time.monotonic()

@@ -1,30 +1,31 @@
-"""Create and clone, at most once per task, whatever is retried, cleared or killed."""
+"""Create and clone, at most once per task and campaign, whatever is retried, cleared or killed."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar, cast
 
+from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel
+from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoNotFoundError
-from airflow_provider_klaviyo.api.expiry import begun_by
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.decide import Action, after_make
-from airflow_provider_klaviyo.resume.looking import begin_by, epoch, look_until, noted, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.looking import begin_by, look_until, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, Subject, digest_of_audiences
 from airflow_provider_klaviyo.resume.state import TaskState
 
-INTENT = "klaviyo_intent"
-CAMPAIGN = "klaviyo_campaign"
+N = TypeVar("N", CampaignNote, IntentNote)
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far this machine's clock and Klaviyo's may be apart."""
+CLOCK_SKEW = 300.0
+"""Seconds by which the scheduler's clock and Klaviyo's may be apart. The worker's own is corrected by Klaviyo's."""
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 class Made:
     """A campaign that this task has made.
 
-    :param answer: the campaign as Klaviyo told it when it was made; ``None`` if an earlier call made it: then it may
-        still lack, or have other, settings.
+    :param answer: the campaign as Klaviyo returned it when it was made; ``None`` if an earlier call made it: then it
+        may still lack, or have other, settings.
     """
 
     id: str
@@ -43,195 +44,271 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What the campaign of an unanswered call is known by.
+    """What the campaign of an unanswered, or forgotten, call is known by.
 
-    :param audiences: it has one of these.
-    :param since: it was made no earlier.
-    :param newest: whether of several the newest is taken: after a clear that asked for a new one, where nothing could
+    :param audiences: digests; it has one of these audiences.
+    :param not_these: ids of campaigns that are another's.
+    :param since: it was made no earlier: seconds since the epoch.
+    :param by_klaviyo: True if that is by Klaviyo's clock.
+    :param show_by: it shows by then (by Klaviyo's clock), if it was made at all.
+    :param is_noted: True if it is known by an intent; else only by what the DAG says now.
+    :param newest: True if of several the newest is taken: after a clear that asked for a new one, where nothing could
         be noted.
-    :param may_be_sent: whether it may have left the drafts: it was made before the task was cleared.
-    :param show_by: it shows by then (seconds since the epoch), if it was made at all.
+    :param may_be_sent: True if it may have left the drafts: it was made before a clear.
     """
 
-    name: str
-    channel: Channel
-    audiences: Sequence[Mapping[str, Any]]
-    since: datetime
+    subject: Subject
+    audiences: frozenset[str]
+    not_these: frozenset[str]
+    since: float
+    by_klaviyo: bool
     show_by: float
-    newest: bool = False
-    may_be_sent: bool = False
+    is_noted: bool
+    newest: bool
+    may_be_sent: bool
 
 
 def make_once(
     hook: KlaviyoHook,
     state: TaskState,
-    post: Callable[[], Resource],
+    post: Call[Resource],
+    subject: Subject,
     *,
-    name: str,
-    channel: Channel,
     audiences: Sequence[Mapping[str, Any]],
-    on_clear: str,
+    on_clear: Literal["adopt", "new"],
 ) -> Made:
     """Make a campaign unless this task has made it already.
 
-    The intent (name, time, and until when the call may begin) is noted before the call and the id after it. A task that
-    finds an id adopts that campaign; one that finds only an intent looks for a campaign of that name made since, and
-    makes one only if there is none. Where nothing can be noted (Airflow below 3.3), a later try looks for one made
-    since the run began.
+    The intent (what the campaign is recognised by, and until when the call may begin) is noted before the call and the
+    id after it. A task that finds the id of this very campaign adopts it; one that finds only an intent looks for a
+    campaign of that name made since, and makes one only if there is none. Where notes may be missing (below Airflow
+    3.3, and after a clear), it looks for one made since the run began.
 
-    :param post: makes the campaign; called at most once.
+    :param post: makes the campaign; carried out at most once.
     :param audiences: the audiences that the campaign may have to be taken for the one intended.
     :param on_clear: ``adopt`` or ``new``: what to do with the campaign of an earlier generation after a clear.
-    :raises KlaviyoRefusedError: several campaigns fit, or the one made has vanished: a person has to look.
-    :raises KlaviyoAmbiguousWriteError: it cannot be told whether it was made; the next try looks again.
+    :raises KlaviyoRefusedError: several campaigns fit, the one made has vanished, or this try has made one of this name
+        already: a person has to look.
+    :raises KlaviyoAmbiguousWriteError: it cannot be known if it was made; the next try looks again.
     """
-    if on_clear == "new":
-        _forget_earlier_generations(state)
-    looked_for: dict[str, Any] | None = None
+    digests = frozenset(map(digest_of_audiences, audiences))
+    looked_for: Sought | None = None
     while True:
         until = begin_by(hook, time.time())
-        if known := _known(hook, state):
+        if known := _known(hook, state, subject, on_clear):
             return Made(known)
-        intent = state.get(INTENT)
-        if intent == looked_for:  # no other try has noted anything while this one looked
-            break
-        if intent:
-            sought = Sought(intent["name"], channel, audiences, _time(intent["at"]), show_by(hook, intent))
-        elif not state.durable and (state.is_retry if on_clear == "new" else state.is_rerun):
-            sought = _unnoted(state, name, channel, audiences, on_clear)
-        else:
+        sought = _sought(hook, state, subject, digests, on_clear)
+        if sought is None or sought == looked_for:  # no other try has noted anything while this one looked
             break
         if found := _look(hook, sought, same_try=False):
-            return _keep(state, Made(found))
-        looked_for = intent
-    intent = {"name": name, "at": now(), "until": noted(until)}
-    state.put(INTENT, **intent)
+            return _keep(hook, state, subject, Made(found))
+        looked_for = sought
+    clock = hook.get_conn().clock
+    intent = state.put(
+        IntentNote(
+            name=subject.name,
+            channel=subject.channel,
+            source=subject.source,
+            audiences=digests,
+            at=clock.now(),
+            until=until - clock.ahead,
+            by_klaviyo=clock.is_known,
+        )
+    )
+    departure = Departure(until)
     try:
-        with begun_by(until):
-            made = post()
+        made = hook.run(departing(post, departure))
     except KlaviyoAmbiguousWriteError as error:
-        intent["ended"] = now()
-        state.put(INTENT, **intent)
-        log.warning("%s Looking whether campaign %r was made.", error, name)
-        sought = Sought(name, channel, audiences, _time(intent["at"]), show_by(hook, intent))
-        found = _look(hook, sought, same_try=True)
+        intent = state.put(replace(intent, ended=now(hook)))
+        log.warning("%s Looking whether campaign %r was made.", error, subject.name)
+        found = _look(hook, _intended(hook, state, subject, digests, on_clear, intent), same_try=True)
         if found is None:
-            error.message += f" No campaign named {name!r} shows; the next try looks again before it makes one."
+            error.message += f" No campaign named {subject.name!r} shows; the next try looks again before it makes one."
             raise
-        return _keep(state, Made(found))
-    except KlaviyoError:
-        if time.time() <= until:  # later, the note may be another try's
-            state.drop(INTENT)
+        return _keep(hook, state, subject, Made(found))
+    except Exception as error:
+        if isinstance(error, KlaviyoError) or not departure.has_left:
+            state.drop(intent)
         raise
-    return _keep(state, Made(made.id, made))
+    return _keep(hook, state, subject, Made(made.id, made))
 
 
-def _unnoted(
-    state: TaskState, name: str, channel: Channel, audiences: Sequence[Mapping[str, Any]], on_clear: str
-) -> Sought:
-    """What an earlier try may have made, where nothing could be noted."""
+def made_before(state: TaskState, subject: Subject) -> str | None:
+    """The campaign that an earlier try has noted, if any."""
+    note = _noted(state, CampaignNote, subject)
+    return note.id if note else None
+
+
+def _sought(
+    hook: KlaviyoHook, state: TaskState, subject: Subject, digests: frozenset[str], on_clear: str
+) -> Sought | None:
+    """What an earlier call of this task, or of what it was before a clear, may have made; ``None``: nothing."""
+    intent = _noted(state, IntentNote, subject)
+    if intent is not None and (on_clear == "adopt" or intent.generation == state.generation):
+        return _intended(hook, state, subject, digests, on_clear, intent)
+    if not (state.may_have_forgotten if on_clear == "adopt" else state.is_retry and not state.durable):
+        return None
     return Sought(
-        name,
-        channel,
-        audiences,
-        state.run_began,
-        settled_after(state.try_began.timestamp()),
+        subject,
+        digests,
+        _others(state, subject, on_clear),
+        since=state.run_began.timestamp(),
+        by_klaviyo=False,
+        show_by=settled_after(state.quiet_since - hook.get_conn().clock.ahead),
+        is_noted=False,
         newest=on_clear == "new",
         may_be_sent=state.was_cleared,
     )
 
 
-def _forget_earlier_generations(state: TaskState) -> None:
-    for key in (INTENT, CAMPAIGN):
-        note = state.get(key)
-        if note and note.get("generation") != state.generation:
-            log.info("The task was cleared, and on_clear='new': what was made before is left alone (%s).", note)
-            state.drop(key)
+def _intended(
+    hook: KlaviyoHook,
+    state: TaskState,
+    subject: Subject,
+    digests: frozenset[str],
+    on_clear: str,
+    intent: IntentNote,
+) -> Sought:
+    """What the call of a noted intent may have made."""
+    began = state.run_began.timestamp()
+    since = intent.at or began
+    is_exact = intent.by_klaviyo or on_clear == "new"
+    return Sought(
+        subject,
+        digests | intent.audiences,
+        _others(state, subject, on_clear),
+        since=since if is_exact else min(since, began),
+        by_klaviyo=intent.by_klaviyo,
+        show_by=show_by(hook, intent),
+        is_noted=True,
+        newest=False,
+        may_be_sent=state.was_cleared and on_clear == "adopt",
+    )
 
 
-def _known(hook: KlaviyoHook, state: TaskState) -> str | None:
+def _others(state: TaskState, subject: Subject, on_clear: str) -> frozenset[str]:
+    """Ids of campaigns that are noted as another's, or as that of another generation where each has its own."""
+    return frozenset(
+        note.id
+        for note in state.all(CampaignNote)
+        if not note.fits(subject) or (on_clear == "new" and note.generation != state.generation)
+    )
+
+
+def _noted(state: TaskState, kind: type[N], subject: Subject) -> N | None:
+    """The note of a campaign: first one that says so in full."""
+    fitting = [note for note in state.all(kind) if note.fits(subject)]
+    return next((note for note in fitting if note.channel is not None), fitting[0] if fitting else None)
+
+
+def _known(hook: KlaviyoHook, state: TaskState, subject: Subject, on_clear: str) -> str | None:
     """The campaign noted by an earlier try, if it is still there."""
-    note = state.get(CAMPAIGN)
-    if not note:
+    note = _noted(state, CampaignNote, subject)
+    if note is None or not note.id:
         return None
-    shows_by = settled_after(epoch(note["at"]))
+    is_earlier = note.generation != state.generation
+    if is_earlier and on_clear == "new":
+        log.info("The task was cleared, and on_clear='new': campaign %s, made before, is left alone.", note.id)
+        return None
+    if note.attempt == state.attempt and not is_earlier:
+        raise KlaviyoRefusedError(
+            f"This task has made campaign {note.id}, named {subject.name!r}, in this very try. A second one of the "
+            f"same name could not be told from it when the task is tried again; none was made. Give each campaign that "
+            f"a task makes a name of its own."
+        )
+    shows_by = settled_after(note.at)
 
     def exists() -> bool:
         try:
-            hook.get_campaign(note["id"])
+            hook.get_campaign(note.id)
         except KlaviyoNotFoundError:
             return False
         return True
 
-    if look_until(exists, lambda there: there or time.time() >= shows_by, what=f"campaign {note['id']} is there"):
-        log.info("Going on with campaign %s, made by an earlier try of this task.", note["id"])
-        return str(note["id"])
-    if note.get("generation") != state.generation:
-        log.warning("Campaign %s, made before the task was cleared, is deleted: making another.", note["id"])
-        state.drop(INTENT)
-        state.drop(CAMPAIGN)
+    if look_until(exists, lambda there: there or now(hook) >= shows_by, what=f"campaign {note.id} is there"):
+        log.info("Going on with campaign %s, made by an earlier try of this task.", note.id)
+        return note.id
+    if is_earlier:
+        log.warning("Campaign %s, made before the task was cleared, is deleted: making another.", note.id)
+        state.drop(note)
+        if intent := _noted(state, IntentNote, subject):
+            state.drop(intent)
         return None
     raise KlaviyoRefusedError(
-        f"Campaign {note['id']}, made by an earlier try of this task, is no longer in Klaviyo. If that was meant, "
+        f"Campaign {note.id}, made by an earlier try of this task, is no longer in Klaviyo. If that was meant, "
         f"clear the task to make another; nothing was made now."
     )
 
 
 def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
     """The one campaign that fits; ``None`` when there is none."""
+    subject, began = sought.subject, datetime.fromtimestamp(sought.since, UTC)
+    clock = hook.get_conn().clock
 
-    def fitting() -> list[Resource]:
-        found = hook.find_campaigns(channel=sought.channel, name=sought.name, created_since=sought.since - CLOCK_SKEW)
-        fits = [campaign for campaign in found if _is_for(campaign, sought.audiences)]
-        return fits[-1:] if sought.newest else fits
+    def namesakes() -> tuple[list[Resource], list[Resource]]:
+        """Those that fit, and those of the same name for other audiences."""
+        ahead = 0.0 if sought.by_klaviyo else max(0.0, clock.ahead)
+        since = datetime.fromtimestamp(sought.since - CLOCK_SKEW - ahead, UTC)
+        channel = cast("Channel", subject.channel)
+        found = hook.find_campaigns(channel=channel, name=subject.name, created_since=since)
+        found = [campaign for campaign in found if campaign.id not in sought.not_these]
+        fits = [campaign for campaign in found if _audiences(campaign) in sought.audiences]
+        return fits[-1:] if sought.newest else fits, [campaign for campaign in found if campaign not in fits]
 
     def decide(found: list[Resource]) -> Action:
-        return after_make(len(found), settled=time.time() >= sought.show_by, same_try=same_try)
+        return after_make(len(found), settled=clock.now() >= sought.show_by, same_try=same_try)
 
-    found = look_until(
-        fitting,
-        lambda seen: decide(seen) is not Action.LOOK_AGAIN,
-        what=f"a campaign named {sought.name!r} was made",
-        is_doubtful=lambda seen: not seen,
+    found, strangers = look_until(
+        namesakes,
+        lambda seen: decide(seen[0]) is not Action.LOOK_AGAIN,
+        what=f"a campaign named {subject.name!r} was made",
+        is_doubtful=lambda seen: not seen[0],
     )
     action = decide(found)
     if action is Action.REFUSE:
         ids = ", ".join(campaign.id for campaign in found)
         raise KlaviyoRefusedError(
-            f"Several campaigns named {sought.name!r} were made since {sought.since:%Y-%m-%d %H:%M:%S %Z}: {ids}. "
+            f"Several campaigns named {subject.name!r} were made since {began:%Y-%m-%d %H:%M:%S} UTC: {ids}. "
             f"Which of them is this task's cannot be told, so none is used. Delete the spare ones in Klaviyo and run "
             f"the task again; to keep them apart, give each run's campaign a name of its own."
         )
     if action is Action.ADOPT:
         _require_draft(found[0], sought)
-        log.info("Campaign %s was made by a call whose answer was lost: going on with it.", found[0].id)
+        log.info("Campaign %s was made by a call whose answer was lost, or forgotten: going on with it.", found[0].id)
         return found[0].id
+    gone_out = [campaign.id for campaign in strangers if not _is_draft(campaign)]
+    if gone_out and sought.may_be_sent and not sought.is_noted:
+        raise KlaviyoRefusedError(
+            f"Campaign {', '.join(gone_out)}, named {subject.name!r} as this task's is to be, went out since this run "
+            f"began, to other audiences than the DAG has now. If it is what this task made before it was cleared, "
+            f"another one would reach people twice; so none was made. If another is meant, give it another name, or "
+            f"set on_clear='new'."
+        )
     return None
 
 
 def _require_draft(campaign: Resource, sought: Sought) -> None:
-    """:raises KlaviyoRefusedError: the campaign is no draft: somebody has taken it on, so it is hardly this task's."""
-    status = campaign.attributes["status"]
-    if status != CampaignStatus.DRAFT and not sought.may_be_sent:
-        raise KlaviyoRefusedError(
-            f"Campaign {campaign.id}, named {sought.name!r} as this task's is to be, was made since "
-            f"{sought.since:%Y-%m-%d %H:%M:%S %Z} and is {status!r}. Whether this task or another made it cannot be "
-            f"told; none was made now. Look at it in Klaviyo; give each run's campaign a name of its own."
-        )
+    """:raises KlaviyoRefusedError: it is not a draft: somebody has taken it on, so it is hardly this task's."""
+    if _is_draft(campaign) or sought.may_be_sent:
+        return
+    raise KlaviyoRefusedError(
+        f"Campaign {campaign.id}, named {sought.subject.name!r} as this task's is to be, was made since "
+        f"{datetime.fromtimestamp(sought.since, UTC):%Y-%m-%d %H:%M:%S} UTC and is "
+        f"{campaign.attributes.get('status')!r}. Whether this task or another made it cannot be told; none was made "
+        f"now. Look at it in Klaviyo; give each run's campaign a name of its own."
+    )
 
 
-def _is_for(campaign: Resource, audiences: Sequence[Mapping[str, Any]]) -> bool:
-    return any(_sets(campaign.attributes.get("audiences") or {}) == _sets(wanted) for wanted in audiences)
+def _is_draft(campaign: Resource) -> bool:
+    return bool(campaign.attributes.get("status") == CampaignStatus.DRAFT)
 
 
-def _sets(audiences: Mapping[str, Any]) -> tuple[set[str], set[str]]:
-    return set(audiences.get("included") or ()), set(audiences.get("excluded") or ())
+def _audiences(campaign: Resource) -> str:
+    audiences = campaign.attributes.get("audiences")
+    return digest_of_audiences(audiences if isinstance(audiences, Mapping) else {})
 
 
-def _keep(state: TaskState, made: Made) -> Made:
-    state.put(CAMPAIGN, id=made.id, at=now())
+def _keep(hook: KlaviyoHook, state: TaskState, subject: Subject, made: Made) -> Made:
+    note = CampaignNote(id=made.id, name=subject.name, channel=subject.channel, source=subject.source, at=now(hook))
+    state.put(note)
     return made
-
-
-def _time(moment: str) -> datetime:
-    return datetime.fromisoformat(moment)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from dataclasses import replace
 
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
-from airflow_provider_klaviyo.resume.looking import now
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.resume.looking import begin_by, now
+from airflow_provider_klaviyo.resume.notes import PostNote, iso
 from airflow_provider_klaviyo.resume.state import TaskState
-
-POST = "klaviyo_post"
 
 REMEDY = (
     "Look in Klaviyo what is there, and clear this task to post it anew. If posting it twice does no harm, set "
@@ -18,48 +21,55 @@ REMEDY = (
 )
 
 
-def post_once(state: TaskState, operation: str, post: Callable[[], Document]) -> Document:
+def post_once(hook: KlaviyoHook, state: TaskState, call: Call[Document], *, operation: str, content: str) -> Document:
     """Make a POST unless an earlier try of this task may have made it.
 
-    The intent is noted before the call; the note goes when Klaviyo has certainly not carried the call out. A retry that
-    finds a note posts nothing. Where nothing can be noted (Airflow below 3.3), no retry posts. After a clear, the first
-    try posts: who cleared the task wants it done again.
+    The intent is noted before the call; the note goes when the call certainly has not left this machine, or Klaviyo has
+    refused it. A retry that finds a note of the operation posts nothing, whatever its content is now; one try may post
+    different contents. Where nothing can be noted (Airflow below 3.3), no retry posts. After a clear, the first try
+    posts: whoever cleared the task wants it done again.
 
-    :param post: makes the call; called at most once.
-    :raises KlaviyoRefusedError: an earlier try has made the call, or may have.
-    :raises KlaviyoAmbiguousWriteError: whether it was carried out is not known.
+    :param call: makes the POST; carried out at most once.
+    :param content: digest of all that is posted.
+    :raises KlaviyoRefusedError: it was, or may have been, carried out already.
+    :raises KlaviyoAmbiguousWriteError: it is not known if it was carried out.
     """
-    _refuse_repeat(state, operation)
-    state.put(POST, operation=operation, at=now(), answered=False)
+    until = begin_by(hook, time.time())
+    _refuse_repeat(state, operation, content)
+    note = state.put(PostNote(operation=operation, content=content, at=now(hook)))
+    departure = Departure(until)
     try:
-        document = post()
+        document = hook.run(departing(call, departure))
     except KlaviyoAmbiguousWriteError as error:
         error.message += f" A retry of this task will not post it again. {REMEDY}"
         raise
-    except KlaviyoError:
-        state.drop(POST)
+    except Exception as error:
+        if isinstance(error, KlaviyoError) or not departure.has_left:
+            state.drop(note)
         raise
-    state.put(POST, operation=operation, at=now(), answered=True)
+    state.put(replace(note, at=now(hook), answered=True))
     return document
 
 
-def _refuse_repeat(state: TaskState, operation: str) -> None:
+def _refuse_repeat(state: TaskState, operation: str, content: str) -> None:
     if not state.durable:
         if state.is_retry:
             raise KlaviyoRefusedError(
                 f"{operation} was not posted: this is a retry, an earlier try may have posted it, and below Airflow "
-                f"3.3 a task cannot note whether it did. {REMEDY}"
+                f"3.3 a task cannot note what it did. {REMEDY}"
             )
         return
-    note = state.get(POST)
-    if note.get("generation") != state.generation:
-        return
-    if note["answered"]:
+    for note in state.all(PostNote):
+        is_same_try = note.attempt == state.attempt
+        is_repeat = note.content == content or not is_same_try
+        if note.generation != state.generation or note.operation not in ("", operation) or not is_repeat:
+            continue
+        when = "in this very try" if is_same_try else "by an earlier try of this task"
+        if note.answered:
+            raise KlaviyoRefusedError(
+                f"{operation} was carried out at {iso(note.at)} {when}. It was not posted again. {REMEDY}"
+            )
         raise KlaviyoRefusedError(
-            f"{note['operation']} was carried out at {note['at']} by an earlier try of this task, which failed after "
-            f"it. It was not posted again. {REMEDY}"
+            f"{operation} was posted at {iso(note.at)} {when}, and it is not known if it was carried out. It was not "
+            f"posted again. {REMEDY}"
         )
-    raise KlaviyoRefusedError(
-        f"{note['operation']} was posted at {note['at']} by an earlier try of this task, and whether it was carried "
-        f"out is not known. It was not posted again. {REMEDY}"
-    )

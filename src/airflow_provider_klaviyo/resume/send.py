@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
+from airflow_provider_klaviyo.api import campaigns
+from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
-from airflow_provider_klaviyo.api.errors import (
-    KlaviyoAmbiguousWriteError,
-    KlaviyoConflictError,
-    KlaviyoError,
-)
-from airflow_provider_klaviyo.api.expiry import begun_by
+from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoConflictError, KlaviyoError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, judge
 from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.decide import Action, Note, before_send
-from airflow_provider_klaviyo.resume.looking import begin_by, look_until, noted, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.decide import Action, Remembered, before_send
+from airflow_provider_klaviyo.resume.looking import begin_by, look_until, now, settled_after, show_by
+from airflow_provider_klaviyo.resume.notes import SendNote, moment
 from airflow_provider_klaviyo.resume.state import TaskState
 
-SEND = "klaviyo_send"
+FRESH = 2.0
+"""Seconds for which a draft that was read is taken to be as it was read."""
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +29,16 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
     """Put a campaign on its way unless it already is. When this returns, it is.
 
     The campaign is read first, and what this task remembers of an earlier send decides together with what was read;
-    the table is :func:`~airflow_provider_klaviyo.resume.decide.before_send`.
+    the table is :func:`~airflow_provider_klaviyo.resume.decide.before_send`. It is read again right before the call
+    leaves, if the reading is more than :data:`FRESH` seconds old by then.
 
-    :param check: looks at the draft before the call and raises if it is not fit to be sent. It returns whether the
-        campaign still is a draft, if it had to be looked at again.
+    :param check: looks at the draft before the call and raises if it is not fit to be sent. It returns True if the
+        campaign still is a draft, as far as it has looked again.
     :raises KlaviyoRefusedError: sending could mail people twice.
     :raises KlaviyoCampaignFailed: the campaign is cancelled.
-    :raises KlaviyoAmbiguousWriteError: it cannot be told whether it is on its way; the next try reads again.
+    :raises KlaviyoAmbiguousWriteError: it cannot be known if it is on its way; the next try reads again.
     """
-    sending = _Sending(hook, state, campaign_id)
+    sending = _Sending(hook, state, campaign_id, check)
     campaign, action = sending.read()
     while action is Action.WRITE:
         campaign, action = sending.post() if check(campaign) else sending.read()
@@ -49,17 +48,21 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
     log.info("Campaign %s is on its way (%s).", campaign_id, _status(campaign))
 
 
+class _OvertakenError(Exception):
+    """Right before the call the campaign was a draft no longer, so it was not made."""
+
+
 class _Sending:
-    """One task's send of one campaign.
+    """One task's send of one campaign."""
 
-    The note under ``klaviyo_send``: ``campaign``; ``at``, when the call was about to be made; ``until``, when it had to
-    begin; ``ended``, when its answer came or was given up; ``accepted``, whether Klaviyo took it.
-    """
-
-    def __init__(self, hook: KlaviyoHook, state: TaskState, campaign_id: str) -> None:
+    def __init__(
+        self, hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Callable[[Resource], bool]
+    ) -> None:
         self._hook = hook
         self._state = state
         self._id = campaign_id
+        self._check = check
+        self._read_at = 0.0
         self._note = self._noted()
 
     def read(self, *, same_try: bool = False) -> tuple[Resource, Action]:
@@ -69,87 +72,122 @@ class _Sending:
             return before_send(_status(seen), self._remembered(seen), same_try=same_try)
 
         campaign = look_until(
-            lambda: self._hook.get_campaign(self._id),
+            self._campaign,
             lambda seen: decide(seen) is not Action.LOOK_AGAIN,
             what=f"campaign {self._id} is on its way",
-            is_doubtful=lambda seen: _status(seen) == CampaignStatus.DRAFT and self._remembered(seen).intended,
+            is_doubtful=lambda seen: _is_draft(seen) and self._remembered(seen).intended,
         )
         return campaign, decide(campaign)
 
     def post(self) -> tuple[Resource, Action]:
         """Ask Klaviyo to send; the campaign, and whether to adopt or to refuse what came of it.
 
-        Nothing is asked if another try has noted something since this one read; then it is what follows from that.
+        Nothing is asked if another try has noted something since this one read, or if the campaign is a draft no
+        longer; then it is what follows from that.
         """
-        earlier, until = self._note, begin_by(self._hook, time.time())
+        earlier, until, clock = self._note, begin_by(self._hook, time.time()), self._hook.get_conn().clock
         if self._state.durable and (other := self._noted()) != earlier:
             self._note = other
             return self.read()
-        self._write_note(at=now(), until=noted(until))
+        note = self._put(SendNote(campaign=self._id, at=clock.now(), until=until - clock.ahead))
+        departure = Departure(until, self._last_look)
         try:
-            with begun_by(until):
-                self._hook.send_campaign(self._id)
+            self._hook.run(departing(campaigns.send_campaign(self._id), departure))
+        except _OvertakenError:
+            self._take_back(note, earlier)
+            return self.read()
         except KlaviyoAmbiguousWriteError as error:
-            self._write_note(**self._note | {"ended": now()})
+            self._put(replace(note, ended=now(self._hook)))
             log.warning("%s Looking whether campaign %s is on its way.", error, self._id)
             campaign, action = self.read(same_try=True)
             if action is Action.GIVE_UP:
                 raise _undecided(self._id, error) from error
             return campaign, action
         except KlaviyoConflictError:
-            self._take_back(earlier)
-            campaign, action = self.read()
-            if action is Action.WRITE:
+            # It was refused; or it was carried out, and then repeated by a gateway: until that shows, the note stays.
+            self._put(replace(note, ended=now(self._hook)))
+            campaign, action = self.read(same_try=True)
+            if action is Action.GIVE_UP:
+                self._take_back(note, earlier)
                 raise
             return campaign, action
-        except KlaviyoError:
-            if time.time() <= until:  # later, the note may be another try's
-                self._take_back(earlier)
+        except Exception as error:
+            if isinstance(error, KlaviyoError) or not departure.has_left:
+                self._take_back(note, earlier)
             raise
         self.accepted()
-        return self._hook.get_campaign(self._id), Action.ADOPT
+        return self._campaign(), Action.ADOPT
 
     def accepted(self) -> None:
         """Note that the campaign is on its way, as this task wanted."""
-        if not self._note.get("accepted"):
-            self._write_note(**{"at": now(), **self._note, "ended": now(), "accepted": True})
+        if self._note is None or not self._note.accepted:
+            ended = now(self._hook)
+            if self._note is None and self._state.may_have_forgotten:
+                log.info(
+                    "Campaign %s was put on its way since this run began, and what was noted before a clear may be "
+                    "gone: it is taken for this run's own send.",
+                    self._id,
+                )
+            note = self._note or SendNote(campaign=self._id, at=ended)
+            self._put(replace(note, ended=ended, accepted=True))
 
-    def _noted(self) -> dict[str, Any]:
-        note = self._state.get(SEND)
-        return note if note.get("campaign") == self._id else {}
+    def _campaign(self) -> Resource:
+        self._read_at = time.monotonic()
+        return self._hook.get_campaign(self._id)
 
-    def _write_note(self, **facts: Any) -> None:
-        self._note = {**facts, "campaign": self._id, "generation": self._state.generation}
-        self._state.put(SEND, **self._note)
+    def _last_look(self) -> None:
+        """Read and check the draft again if it is a while ago: notes, XComs and the turn may have taken long.
 
-    def _take_back(self, earlier: Mapping[str, Any]) -> None:
-        self._note = dict(earlier)
-        self._state.restore(SEND, self._note)
+        :raises _OvertakenError: it is a draft no longer.
+        """
+        for check in (self._check, _is_draft):  # a check may take long itself: then the status is read once more
+            if time.monotonic() - self._read_at <= FRESH:
+                return
+            campaign = self._campaign()
+            if not (_is_draft(campaign) and check(campaign)):
+                raise _OvertakenError
 
-    def _remembered(self, campaign: Resource) -> Note:
+    def _noted(self) -> SendNote | None:
+        return self._state.find(SendNote, lambda note: note.campaign == self._id)
+
+    def _put(self, note: SendNote) -> SendNote:
+        self._note = self._state.put(note)
+        return self._note
+
+    def _take_back(self, note: SendNote, earlier: SendNote | None) -> None:
+        self._state.restore(note, earlier)
+        self._note = self._noted() if self._state.durable else earlier
+
+    def _remembered(self, campaign: Resource) -> Remembered:
         """What this task remembers of a send of its own.
 
-        Where nothing can be remembered, a later try has to suppose that an earlier one posted.
+        Where a note may be missing, it has to suppose that one was posted since the run began.
         """
-        note = self._note
-        if note:
-            return Note(
+        note, clock = self._note, self._hook.get_conn().clock
+        if note is not None:
+            return Remembered(
                 intended=True,
-                accepted=bool(note.get("accepted")),
-                settled=time.time() >= show_by(self._hook, note),
-                cleared=note.get("generation") != self._state.generation,
+                accepted=note.accepted,
+                settled=clock.now() >= show_by(self._hook, note),
+                cleared=note.generation != self._state.generation,
             )
-        if self._state.durable or not self._state.is_rerun:
-            return Note()
-        sent = campaign.attributes.get("send_time")
-        before_this_run = sent is not None and datetime.fromisoformat(sent) < self._state.run_began
-        return Note(
-            intended=not before_this_run, settled=time.time() >= settled_after(self._state.try_began.timestamp())
+        if not self._state.may_have_forgotten:
+            return Remembered()
+        sent = moment(campaign.attributes.get("send_time"))
+        before_this_run = sent is not None and sent < self._state.run_began.timestamp() - clock.ahead
+        return Remembered(
+            intended=not before_this_run,
+            settled=clock.now() >= settled_after(self._state.quiet_since - clock.ahead),
+            cleared=self._state.was_cleared,
         )
 
 
 def _status(campaign: Resource) -> str:
-    return str(campaign.attributes["status"])
+    return str(campaign.attributes.get("status"))
+
+
+def _is_draft(campaign: Resource) -> bool:
+    return _status(campaign) == CampaignStatus.DRAFT
 
 
 def _undecided(campaign_id: str, error: KlaviyoAmbiguousWriteError) -> KlaviyoAmbiguousWriteError:

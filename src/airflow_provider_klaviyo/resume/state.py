@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pendulum
 
+from airflow_provider_klaviyo.resume.notes import Note
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+N = TypeVar("N", bound=Note)
+
+ALSO = "also"
+"""Under this name a note has the further ones of its key."""
 
 _NEVER_EXPIRE = timedelta.max
 
@@ -16,9 +25,12 @@ _NEVER_EXPIRE = timedelta.max
 class TaskState:
     """The task instance's own notes, in Airflow's task state store.
 
-    The store exists from Airflow 3.3 on; it outlives retries, kills and clears, and its keys can be seen and edited in
-    the UI (that is the manual override). On an older Airflow nothing is remembered: :attr:`durable` is false, and who
-    writes looks the result up whenever the task runs again.
+    The store exists from Airflow 3.3 on; it outlives retries and kills. It outlives clears on 3.3, but not on 3.4,
+    where clearing in the UI empties it. On an older Airflow nothing is remembered (:attr:`durable` is false). So a note
+    means that something was done; a missing note means that nothing was, unless :attr:`may_have_forgotten`.
+
+    Each key has one note, whose list ``also`` has those of other campaigns, where a task makes several. The keys can be
+    seen and edited in the UI, which is the manual override.
 
     :param context: the task's context.
     """
@@ -28,6 +40,7 @@ class TaskState:
         self._ti = ti
         self._store: Any = context.get("task_state_store")
         self._context = context
+        self._last_read: dict[type[Note], list[Any]] = {}
         self.generation: int = ti.max_tries
         """Constant over automatic retries; another number after somebody cleared the task."""
 
@@ -36,49 +49,101 @@ class TaskState:
         return self._store is not None
 
     @property
+    def attempt(self) -> int:
+        """The number of this try; it goes on counting over clears."""
+        return int(self._ti.try_number)
+
+    @property
     def is_rerun(self) -> bool:
-        """Whether an earlier try of this task may have written something."""
-        return bool(self._ti.try_number > 1)
+        """True if an earlier try of this task may have written something."""
+        return self.attempt > 1
 
     @property
     def is_retry(self) -> bool:
-        """Whether an earlier try of the same generation may have: false in the first try after a clear."""
+        """True if an earlier try of the same generation may have: false in the first try after a clear."""
         first = self.generation - (self._context["task"].retries or 0) + 1
-        return bool(self._ti.try_number > max(first, 1))
+        return self.attempt > max(first, 1)
 
     @property
     def was_cleared(self) -> bool:
-        """Whether somebody cleared the task since its first try."""
-        return bool(self.generation > (self._context["task"].retries or 0))
+        """True if somebody cleared this task, or another one of the run, since the run began.
+
+        Another one may have done what is this one's now: a mapped task's index moves with its list, a task is renamed.
+        """
+        is_cleared = self.generation > (self._context["task"].retries or 0)
+        return is_cleared or bool(getattr(self._context["dag_run"], "clear_number", 0))
+
+    @property
+    def may_have_forgotten(self) -> bool:
+        """True if something may have been done of which there is no note."""
+        return self.was_cleared or (self.is_rerun and not self.durable)
 
     @property
     def run_began(self) -> datetime:
-        """A moment before which no try of this run can have written anything."""
-        moment: datetime = self._context["dag_run"].run_after
-        return pendulum.instance(moment)
+        """A moment before which no try of this run can have written anything, by the scheduler's clock."""
+        run = self._context["dag_run"]
+        return pendulum.instance(min(moment for moment in (run.run_after, _started(run)) if moment is not None))
 
     @property
-    def try_began(self) -> datetime:
-        moment: datetime = self._ti.start_date
-        return pendulum.instance(moment)
+    def quiet_since(self) -> float:
+        """Since when nothing was written of which there is no note: seconds since the epoch.
 
-    def get(self, key: str) -> dict[str, Any]:
-        """The note under a key; empty when there is none."""
-        note = self._store.get(key) if self.durable else None
-        return note if isinstance(note, dict) else {}
+        Earlier tries ended before this one began. In the first try of a task of a cleared run, others wrote before the
+        clear, with which the run began anew.
+        """
+        began = [self._ti.start_date]
+        if not self.is_rerun and (start := _started(self._context["dag_run"])) is not None:
+            began.append(start)
+        return float(min(began).timestamp())
 
-    def put(self, key: str, **note: Any) -> None:
-        """Write a note, before and after each write to Klaviyo. It never expires. Does nothing below Airflow 3.3."""
-        if self.durable:
-            self._store.set(key, {"generation": self.generation, **note}, retention=_NEVER_EXPIRE)
+    def all(self, kind: type[N]) -> list[N]:
+        """All notes of a kind, as they are now: those that this task has written, and what people made of them."""
+        raw = self._store.get(kind.KEY) if self.durable else None
+        primary = [raw] if isinstance(raw, Mapping) else []
+        also = primary[0].get(ALSO) if primary else None
+        found = [*primary, *(also if isinstance(also, list) else [])]
+        notes = [kind.read(one) for one in found if isinstance(one, Mapping)]
+        self._last_read[kind] = notes
+        return list(notes)
 
-    def restore(self, key: str, note: dict[str, Any]) -> None:
-        """Put back what was noted before a write that was certainly not carried out."""
-        if note:
-            self.put(key, **note)
-        else:
-            self.drop(key)
+    def find(self, kind: type[N], is_meant: Callable[[N], bool]) -> N | None:
+        """The note that is meant, as it is now."""
+        return next((note for note in self.all(kind) if is_meant(note)), None)
 
-    def drop(self, key: str) -> None:
-        if self.durable:
-            self._store.delete(key)
+    def put(self, note: N) -> N:
+        """Write a note, in place of the one of the same thing; it never expires. Does nothing below Airflow 3.3.
+
+        :returns: the note, as it can be read from now on.
+        """
+        note = replace(note, generation=self.generation, attempt=self.attempt)
+        self._write(type(note), note, instead_of=note)
+        return note
+
+    def restore(self, note: N, earlier: N | None) -> None:
+        """Put back what was noted before a write that was certainly not carried out; no note, if there was none.
+
+        What another try has noted since stays.
+        """
+        noted = self.find(type(note), note.is_of)
+        if noted and (noted.generation, noted.attempt) == (note.generation, note.attempt):
+            self._write(type(note), earlier, instead_of=note)
+
+    def drop(self, note: N) -> None:
+        self.restore(note, None)
+
+    def _write(self, kind: type[N], note: N | None, *, instead_of: N) -> None:
+        if not self.durable:
+            return
+        noted: list[N] = self._last_read[kind] if kind in self._last_read else self.all(kind)
+        place = next((place for place, one in enumerate(noted) if one.is_of(instead_of)), len(noted))
+        noted[place : place + 1] = [] if note is None else [note]
+        if not noted:
+            self._store.delete(kind.KEY)
+            return
+        first, *others = (one.json() for one in noted)
+        self._store.set(kind.KEY, first | ({ALSO: others} if others else {}), retention=_NEVER_EXPIRE)
+
+
+def _started(run: Any) -> datetime | None:
+    """When the run began, or began anew after a clear; a run that waits may not have it."""
+    return getattr(run, "start_date", None)

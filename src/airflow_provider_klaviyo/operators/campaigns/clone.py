@@ -81,9 +81,11 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         return in_full(check_settings(settings, revision=revision, channel=channel, now=now))
 
     def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.api.campaigns import clone_campaign
         from airflow_provider_klaviyo.resume.drafts import channel_of, message_in
         from airflow_provider_klaviyo.resume.edits import keep, of_new
-        from airflow_provider_klaviyo.resume.make import CAMPAIGN, make_once
+        from airflow_provider_klaviyo.resume.make import made_before, make_once
+        from airflow_provider_klaviyo.resume.notes import Subject
         from airflow_provider_klaviyo.resume.settings import write_settings
         from airflow_provider_klaviyo.resume.state import TaskState
 
@@ -93,14 +95,13 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         _, message = message_in(self.hook, campaign_id=self.campaign_id, message_id=None)
         channel = channel_of(message)
         overrides = self._overrides(revision=self.hook.api_revision, channel=channel, now=now)
-        made_before = state.get(CAMPAIGN).get("id")
-        settings = {**_kept(source, overrides, now, made_before), **overrides}
+        subject = Subject(self.new_name, channel, source=self.campaign_id)
+        settings = {**_kept(source, overrides, now, made_before(state, subject)), **overrides}
         clone = make_once(
             self.hook,
             state,
-            lambda: self.hook.clone_campaign(self.campaign_id, self.new_name),
-            name=self.new_name,
-            channel=channel,
+            clone_campaign(self.campaign_id, self.new_name),
+            subject,
             audiences=[source.attributes["audiences"], settings["audiences"]],
             on_clear=self.on_clear,
         )

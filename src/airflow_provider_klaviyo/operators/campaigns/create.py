@@ -82,8 +82,10 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
         return attributes, messages
 
     def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.api.campaigns import create_campaign
         from airflow_provider_klaviyo.resume.edits import keep, of_new
         from airflow_provider_klaviyo.resume.make import make_once
+        from airflow_provider_klaviyo.resume.notes import Subject
         from airflow_provider_klaviyo.resume.settings import write_settings
         from airflow_provider_klaviyo.resume.state import TaskState
 
@@ -91,9 +93,8 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
         made = make_once(
             self.hook,
             TaskState(context),
-            lambda: self.hook.create_campaign(attributes, messages),
-            name=attributes["name"],
-            channel=messages[0]["channel"],
+            create_campaign(attributes, messages),
+            Subject(attributes["name"], messages[0]["channel"]),
             audiences=[attributes["audiences"]],
             on_clear=self.on_clear,
         )
