@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel
+from airflow_provider_klaviyo.api.clock import Clock
 from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoNotFoundError
@@ -49,8 +50,8 @@ class Sought:
     :param audiences: digests; it has one of these audiences.
     :param not_these: ids of campaigns that are another's.
     :param since: it was made no earlier: seconds since the epoch.
-    :param by_klaviyo: True if that is by Klaviyo's clock.
-    :param show_by: it shows by then (by Klaviyo's clock), if it was made at all.
+    :param show_by: it shows by then, if it was made at all.
+    :param by_klaviyo: True if these are by Klaviyo's clock; else by that of a worker.
     :param is_noted: True if it is known by an intent; else only by what the DAG says now.
     :param newest: True if of several the newest is taken: after a clear that asked for a new one, where nothing could
         be noted.
@@ -61,8 +62,8 @@ class Sought:
     audiences: frozenset[str]
     not_these: frozenset[str]
     since: float
-    by_klaviyo: bool
     show_by: float
+    by_klaviyo: bool
     is_noted: bool
     newest: bool
     may_be_sent: bool
@@ -119,10 +120,11 @@ def make_once(
     try:
         made = hook.run(departing(post, departure))
     except KlaviyoAmbiguousWriteError as error:
-        intent = state.put(replace(intent, ended=now(hook)))
+        intent = state.put(_by_klaviyo(replace(intent, ended=clock.now() if intent.by_klaviyo else time.time()), clock))
         log.warning("%s Looking whether campaign %r was made.", error, subject.name)
         found = _look(hook, _intended(hook, state, subject, digests, on_clear, intent), same_try=True)
         if found is None:
+            state.put(_by_klaviyo(intent, clock))
             error.message += f" No campaign named {subject.name!r} shows; the next try looks again before it makes one."
             raise
         return _keep(hook, state, subject, Made(found))
@@ -131,6 +133,14 @@ def make_once(
             state.drop(intent)
         raise
     return _keep(hook, state, subject, Made(made.id, made))
+
+
+def _by_klaviyo(intent: IntentNote, clock: Clock) -> IntentNote:
+    """The intent with its times by Klaviyo's clock, if that is known by now: another worker may read it."""
+    if intent.by_klaviyo or not clock.is_known:
+        return intent
+    times = {name: at - clock.ahead for name in ("at", "until", "ended") if (at := getattr(intent, name)) is not None}
+    return replace(intent, by_klaviyo=True, **times)
 
 
 def made_before(state: TaskState, subject: Subject) -> str | None:
@@ -154,7 +164,7 @@ def _sought(
         _others(state, subject, on_clear),
         since=state.run_began.timestamp(),
         by_klaviyo=False,
-        show_by=settled_after(state.quiet_since - hook.get_conn().clock.ahead),
+        show_by=settled_after(state.quiet_since),
         is_noted=False,
         newest=on_clear == "new",
         may_be_sent=state.was_cleared,
@@ -256,7 +266,8 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
         return fits[-1:] if sought.newest else fits, [campaign for campaign in found if campaign not in fits]
 
     def decide(found: list[Resource]) -> Action:
-        return after_make(len(found), settled=clock.now() >= sought.show_by, same_try=same_try)
+        moment = clock.now() if sought.by_klaviyo else time.time()
+        return after_make(len(found), settled=moment >= sought.show_by, same_try=same_try)
 
     found, strangers = look_until(
         namesakes,
