@@ -35,7 +35,8 @@ class KlaviyoApiOperator(BaseOperator):
     that was not answered is not repeated: nothing is known of what it makes, so nothing can be looked up. The task
     fails with ``KlaviyoAmbiguousWriteError``, and its retries refuse to post (``KlaviyoRefusedError``) as long as it is
     not known that the call was not carried out (Airflow 3.3 and later: task state store, key ``klaviyo_post``; before,
-    no retry posts at all). POSTs that only read (reports, renderings) are repeated. *Clear*: posts anew.
+    no retry posts at all). Different contents that one task posts are different posts. POSTs that only read (reports,
+    renderings) are repeated. *Clear*: posts anew, whatever Airflow remembers.
     *Rate limit*: 1 request, or 1 for each page; ``docs/operations.md`` has each operation's limits and scopes.
 
     :param operation: operation id or alias, such as ``get_lists``; ``docs/operations.md`` has them all. Templated.

@@ -28,9 +28,12 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
     The campaign is read first. A draft is checked (every email has a template, the send time lies ahead) and sent; one
     that is on its way already is waited for; one that was sent by somebody else, or cancelled, is refused.
 
-    *Retry, kill, lost answer*: Klaviyo is asked to send at most once. Whether an earlier try did is told by the
-    campaign's status and by what this task noted (Airflow 3.3 and later: task state store, key ``klaviyo_send``).
-    *Clear*: waits for the send that was made, or ends well if it is through; it is not sent again.
+    *Retry, kill, lost answer*: Klaviyo is asked to send at most once. What an earlier try did follows from the
+    campaign's status and from what this task noted (Airflow 3.3 and later: task state store, key ``klaviyo_send``).
+    The draft is read again right before the call leaves, if it was read more than 2 seconds ago.
+    *Clear*: waits for the send that was made, or ends well if it is through; it is not sent again. Where the note may
+    be gone (Airflow 3.4 empties the store when a task is cleared in its UI), a campaign that was sent since the run
+    began is taken for this run's own.
     *Mark failed while waiting*: ``kill_action`` says what becomes of the send. *Any other end of a try* (clear, mark
     success, ``execution_timeout``, a worker that shuts down, kill -9) leaves it alone: the next try adopts it.
     *Rate limit*: 4 requests, and 1 for each look; 1 more where a task has set the image, and 6 or more where the draft

@@ -19,7 +19,8 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
 
     *Retry*: assigning again replaces the copy by a new one and is harmless to a draft; a lost answer is looked up
     first. A campaign that is no longer a draft keeps the copy that this task gave it. *Clear*: assigns anew, so that
-    changes of the template get in. *Rate limit*: 3 requests; 10/s and 150/min per account.
+    changes of the template get in; a campaign that is no longer a draft keeps what it has.
+    *Rate limit*: 3 requests; 10/s and 150/min per account.
 
     :param campaign_id: the campaign; it must have one email message. Templated. Give this or ``message_id``.
     :param message_id: the message. Templated.
