@@ -69,11 +69,13 @@ class DraftCheck:
         )
 
     def _check_time(self, campaign: Resource) -> None:
-        strategy = campaign.attributes.get("send_strategy")
+        strategy: Any = campaign.attributes.get("send_strategy")
         try:
             planned = window(strategy)
         except KlaviyoValidationError as error:
-            error.message = f"When campaign {campaign.id} is to go out is not known, so it was not sent: {error.message}"
+            error.message = (
+                f"When campaign {campaign.id} is to go out is not known, so it was not sent: {error.message}"
+            )
             raise
         if planned is None:
             return
@@ -81,10 +83,10 @@ class DraftCheck:
         pointer = f"/send_strategy/{planned.field}"
         if planned.has_passed(now):
             raise KlaviyoValidationError(
-                f"The send time of campaign {campaign.id} has passed: {strategy.get('method')} at {told}. Klaviyo would "
-                f"send it at once, or in a way that it does not document. Nothing was sent: give it a send_strategy "
-                f"with a later time, or immediate(). (A clone gets 'static' at the time of cloning: make it with "
-                f"KlaviyoCloneCampaignOperator.)",
+                f"The send time of campaign {campaign.id} has passed: {strategy.get('method')} at {told}. Klaviyo "
+                f"would send it at once, or in a way that it does not document. Nothing was sent: give it a "
+                f"send_strategy with a later time, or immediate(). (A clone gets 'static' at the time of cloning: make "
+                f"it with KlaviyoCloneCampaignOperator.)",
                 pointer=pointer,
             )
         if self.sent_by is not None and planned.over.timestamp() > self.sent_by:
@@ -97,8 +99,8 @@ class DraftCheck:
             )
         if planned.is_local and planned.first < now and not planned.late_get_it:
             log.warning(
-                "Campaign %s is for each recipient's own time zone, and in some it is past %s already. Recipients there "
-                "may get it a day later, or not at all; send_past_recipients_immediately=True sends to them at once.",
+                "Campaign %s is for each recipient's own time zone, and in some it is past %s already. Recipients "
+                "there may get it a day later, or not at all: send_past_recipients_immediately=True sends at once.",
                 campaign.id,
                 told,
             )
