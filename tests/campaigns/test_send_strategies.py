@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_provider_klaviyo.campaigns.strategies import (
     smart_send_time,
     static,
     throttled,
+    window,
 )
 
 OLDER, NEWEST = "2026-04-15", "2026-07-15"
@@ -171,6 +173,99 @@ def test_a_time_is_refused_once_it_has_passed_everywhere(strategy: dict[str, Any
     assert error.pointer in ("/send_strategy/datetime", "/send_strategy/date")
     assert "has passed" in error.message
     assert "immediate()" in error.message
+
+
+OFFSETS = [timedelta(minutes=minutes) for minutes in range(-12 * 60, 14 * 60 + 1, 15)]
+"""Every time zone there is, and some that are not."""
+
+
+def instants(strategy: dict[str, Any]) -> list[datetime]:
+    """When the first and the last recipients may be sent to, in each zone that may be meant: by brute force."""
+    if strategy["method"] == "smart_send_time":
+        clocks = [datetime.fromisoformat(strategy["date"]) + span for span in (timedelta(0), ALMOST_A_DAY)]
+    else:
+        moment = datetime.fromisoformat(strategy["datetime"])
+        if moment.tzinfo and not (strategy.get("options") or {}).get("is_local"):
+            return [moment]
+        clocks = [moment.astimezone(UTC) if moment.tzinfo else moment]
+    return [clock.replace(tzinfo=timezone(offset)) for clock in clocks for offset in OFFSETS]
+
+
+ALMOST_A_DAY = timedelta(days=1, microseconds=-1)
+timed = (
+    st.builds(static, moments)
+    | st.builds(static, utc_moments, is_local=st.just(True), send_past_recipients_immediately=st.booleans())
+    | st.builds(throttled, moments, throttle_percentage=percentages)
+    | st.builds(smart_send_time, days)
+)
+as_klaviyo_may_tell = st.builds(
+    lambda moment, method, options: {"method": method, "datetime": moment.isoformat(), "options": options},
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.none() | zones),
+    st.sampled_from(["static", "throttled", "another", None]),
+    st.sampled_from([None, {}, {"is_local": True}, {"is_local": False}]),
+)
+steps = st.integers(-40 * 60 * 4, 40 * 60 * 4).map(lambda quarters: timedelta(minutes=15) * quarters / 60)
+
+
+@given(timed | as_klaviyo_may_tell, steps)
+def test_a_window_is_what_a_look_at_the_clocks_of_all_zones_finds(strategy: dict[str, Any], step: timedelta) -> None:
+    found = instants(strategy)
+    planned = window(strategy)
+    assert planned is not None
+    assert (planned.first, planned.last) == (min(found), max(found))
+    for now in (max(found) + step, min(found) + step, max(found)):
+        assert planned.has_passed(now) == all(instant < now for instant in found)
+
+
+@given(timed, steps)
+def test_what_is_created_and_what_is_sent_go_by_the_same_rule(strategy: dict[str, Any], step: timedelta) -> None:
+    planned = window(strategy)
+    assert planned is not None
+    now = planned.last + step
+    if planned.has_passed(now):
+        assert "has passed" in refusal(lambda: check_strategy(strategy, now=now)).message
+    else:
+        assert check_strategy(strategy, now=now) == strategy
+
+
+@pytest.mark.parametrize(("percentage", "hours"), [(50, 1), (33, 3), (14, 7), (10, 9), (1, 99)])
+def test_batches_are_over_when_the_last_of_them_begins(percentage: int, hours: int) -> None:
+    planned = window(throttled(NOON, throttle_percentage=percentage))
+    assert planned is not None
+    assert planned.over == NOON + timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
+def test_the_ends_of_the_calendar_have_windows_too(year: str) -> None:
+    for strategy in (
+        smart_send_time(year),
+        static(f"{year}T12:00:00Z", is_local=True),
+        static(f"{year}T00:00:00+14:00"),
+    ):
+        planned = window(strategy)
+        assert planned is not None
+        assert planned.first <= planned.last <= planned.over
+        assert planned.has_passed(NOON) == (year < "2026")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["method", "datetime", "date", "options", "throttle_percentage"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.lists(st.text())
+        | st.dictionaries(st.text(), st.text())
+        | st.sampled_from(["static", "throttled", "smart_send_time", "2026-05-01", "2026-05-01T09:00:00Z"]),
+    )
+    | st.none()
+    | st.text()
+)
+def test_whatever_klaviyo_tells_there_is_a_window_or_none_or_a_refusal(strategy: Any) -> None:
+    with suppress(KlaviyoValidationError):
+        planned = window(strategy)
+        assert planned is None or planned.first <= planned.last <= planned.over
 
 
 def test_immediate_is_never_in_the_past() -> None:

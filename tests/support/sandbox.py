@@ -106,6 +106,12 @@ class Klaviyo:
         body = {"data": {"type": "campaign-send-job", "id": campaign_id, "attributes": {"action": action}}}
         self._http.patch(f"/api/campaign-send-jobs/{campaign_id}", json=body).raise_for_status()
 
+    def change(self, campaign_id: str, **attributes: Any) -> None:
+        """Somebody else changes a draft."""
+        body = {"data": {"type": "campaign", "id": campaign_id, "attributes": attributes}}
+        answer = self._http.patch(f"/api/campaigns/{campaign_id}", json=body)
+        assert answer.status_code == 200, answer.text
+
     def delete(self, campaign_id: str) -> None:
         """Somebody else deletes a draft."""
         self._http.delete(f"/api/campaigns/{campaign_id}").raise_for_status()

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_klaviyo.campaigns.values import Field, Reader, flag, is_template, one_of, record, show, whole
@@ -16,8 +18,8 @@ THROTTLE_PERCENTAGES = (10, 11, 13, 14, 17, 20, 25, 33, 50)
 SLOW_PERCENTAGES = (1, 2, 5)
 SLOW_SINCE = "2026-07-15"
 PAST = "Give a later one, or use immediate(). In a backfill or catch-up run, what comes from the data interval is past."
-LAST_ZONE = dt.timedelta(hours=12)
-"""How far the last time zone is behind UTC: until then a local time still lies ahead of somebody."""
+FIRST_ZONE, LAST_ZONE = dt.timedelta(hours=14), dt.timedelta(hours=12)
+"""How far the first time zone is ahead of UTC, and the last one behind it: a clock shows every time between the two."""
 
 
 def immediate() -> dict[str, Any]:
@@ -35,8 +37,9 @@ def static(
 
     :param datetime: an aware datetime, or a string in ISO 8601 with an offset.
     :param is_local: send when the clock of each recipient's time zone shows ``datetime``, which must be in UTC then.
-    :param send_past_recipients_immediately: with ``is_local``: whom the time has passed already is sent to at once;
-        otherwise such recipients get nothing.
+    :param send_past_recipients_immediately: with ``is_local``: recipients whose clock has shown the time already are
+        sent to at once. What becomes of them otherwise is not in Klaviyo's API documentation; its web application sends
+        to them at that time on the following day.
     :raises KlaviyoValidationError: no time zone; ``is_local`` with another zone than UTC.
     """
     if not is_local and not send_past_recipients_immediately:
@@ -66,6 +69,70 @@ def smart_send_time(date: str | dt.date) -> dict[str, Any]:
     return _strategy(method="smart_send_time", date=date)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a campaign goes out, over all the time zones that may be meant. All moments are in UTC.
+
+    :param field: which field of the strategy says so: ``datetime`` or ``date``.
+    :param first: where it is that time (or day) first.
+    :param last: where it is that time (or the end of that day) last.
+    :param over: when the last batch begins; without batches that is ``last``.
+    :param is_local: True if each recipient's own clock counts.
+    :param late_get_it: True if recipients whose clock has shown the time already are sent to at once.
+    """
+
+    field: str
+    first: dt.datetime
+    last: dt.datetime
+    over: dt.datetime
+    is_local: bool
+    late_get_it: bool
+
+    def has_passed(self, now: dt.datetime) -> bool:
+        """True if it lies behind ``now`` in every time zone that may be meant."""
+        return now > self.last
+
+
+def window(strategy: Any) -> Window | None:
+    """When a campaign with this strategy goes out, be the strategy ours or as Klaviyo tells it.
+
+    Whose clock counts is not known for a day (the account's, or each recipient's), nor for a time without an offset:
+    every time zone may be meant.
+
+    :return: ``None``: at once, or nothing in the strategy tells a time (Klaviyo may have methods not known here).
+    :raises KlaviyoValidationError: the time is missing or cannot be read; ``pointer`` names the field.
+    """
+    told: Mapping[str, Any] = strategy if isinstance(strategy, Mapping) else {}
+    method = told.get("method")
+    names = ("date", "datetime") if method == "smart_send_time" else ("datetime", "date")
+    name = next((name for name in names if told.get(name) is not None), None)
+    if method == "immediate" or (name is None and method not in tuple(READERS)):
+        return None
+    field = Field("/send_strategy").at(name or names[0])
+    if name is None:
+        raise field.error("is missing", f"A campaign sent by {method!r} needs it: give a send_strategy that has it.")
+    value = _read_iso(told[name], field)
+    options = told["options"] if isinstance(told.get("options"), Mapping) else {}
+    is_local = _is_true(options.get("is_local"))
+    duration, offset = dt.timedelta(0), dt.timedelta(0)
+    if name == "date" or not isinstance(value, dt.datetime):
+        start, ahead, behind = dt.datetime(value.year, value.month, value.day), FIRST_ZONE, LAST_ZONE
+        duration = dt.timedelta(days=1, microseconds=-1)
+    else:
+        start, told_offset = value.replace(tzinfo=None), value.utcoffset()
+        every_zone = is_local or told_offset is None
+        offset = told_offset or offset
+        ahead, behind = (FIRST_ZONE, LAST_ZONE) if every_zone else (dt.timedelta(0), dt.timedelta(0))
+    return Window(
+        field=name,
+        first=_utc(start, -offset - ahead),
+        last=_utc(start, duration - offset + behind),
+        over=_utc(start, duration - offset + behind + _batches(told.get("throttle_percentage"))),
+        is_local=is_local,
+        late_get_it=_is_true(options.get("send_past_recipients_immediately")),
+    )
+
+
 def check_strategy(
     strategy: Any, *, revision: str | None = None, channel: str | None = None, now: dt.datetime | None = None
 ) -> Any:
@@ -74,7 +141,7 @@ def check_strategy(
     :param revision: the API revision of the call; ``None``: what some revision takes is taken.
     :param channel: the campaign's channel, where known.
     :param now: the current time, given when the values have been rendered: Jinja that is left, and a time that has
-        passed (for a local send: passed everywhere), are refused then.
+        passed (in every time zone that may be meant: :func:`window`), are refused then.
     :return: a dict; whatever was given, where it cannot be judged before it is rendered.
     :raises KlaviyoValidationError: Klaviyo would refuse it; ``pointer`` names the field.
     """
@@ -97,10 +164,11 @@ def check_strategy(
         _check_percentage(cleaned["throttle_percentage"], field.at("throttle_percentage"), revision)
     options = cleaned.get("options")
     local = isinstance(options, dict) and options["is_local"] is True
-    if "datetime" in cleaned and not is_template(cleaned["datetime"]):
-        _check_moment(dt.datetime.fromisoformat(cleaned["datetime"]), field.at("datetime"), now, local=local)
-    if "date" in cleaned and now is not None and dt.date.fromisoformat(cleaned["date"]) < (now - LAST_ZONE).date():
-        raise field.at("date").error(f"is {cleaned['date']!r}, which has passed at {now.isoformat()}", PAST)
+    if local and "datetime" in cleaned and not is_template(cleaned["datetime"]):
+        _require_utc(dt.datetime.fromisoformat(cleaned["datetime"]), field.at("datetime"))
+    if now is not None and (planned := window(cleaned)) and planned.has_passed(now):
+        told = cleaned[planned.field]
+        raise field.at(planned.field).error(f"is {told!r}, which has passed at {now.isoformat()}", PAST)
     return cleaned
 
 
@@ -117,14 +185,12 @@ def _check_percentage(percentage: int, field: Field, revision: str | None) -> No
         raise field.error(f"is {percentage}", f"Allowed: {', '.join(map(str, allowed))}.{hint}")
 
 
-def _check_moment(moment: dt.datetime, field: Field, now: dt.datetime | None, *, local: bool) -> None:
-    if local and moment.utcoffset():
+def _require_utc(moment: dt.datetime, field: Field) -> None:
+    if moment.utcoffset():
         raise field.error(
             f"is {moment.isoformat()!r}, which is not in UTC",
             "With is_local=True give what each recipient's clock is to show, written as UTC: 2026-05-01T09:00:00Z.",
         )
-    if now is not None and now - moment > (LAST_ZONE if local else dt.timedelta(0)):
-        raise field.error(f"is {moment.isoformat()!r}, which has passed at {now.isoformat()}", PAST)
 
 
 def _moment(value: Any, field: Field) -> Any:
@@ -140,7 +206,7 @@ def _moment(value: Any, field: Field) -> Any:
             "Add an offset ('2026-05-01T09:00:00+02:00', or Z for UTC), or give an aware datetime.",
         )
     whole_minutes = not offset % dt.timedelta(minutes=1)
-    return (moment if whole_minutes else moment.astimezone(dt.UTC)).isoformat()
+    return (moment if whole_minutes else _utc(moment.replace(tzinfo=None), -offset)).isoformat()
 
 
 def _day(value: Any, field: Field) -> Any:
@@ -161,6 +227,28 @@ def _read_iso(value: Any, field: Field) -> dt.date:
         raise field.error(
             f"is {show(value)}", "Give ISO 8601, such as 2026-05-01 or 2026-05-01T09:00:00Z, or a Python object."
         ) from error
+
+
+def _is_true(value: object) -> bool:
+    return str(value).strip().lower() == "true"
+
+
+def _batches(percentage: object) -> dt.timedelta:
+    """From the first hourly batch to the last; nothing for a share that cannot be read."""
+    try:
+        share = float(str(percentage))
+    except ValueError:
+        return dt.timedelta(0)
+    return dt.timedelta(hours=math.ceil(100 / share) - 1) if 1 <= share <= 100 else dt.timedelta(0)
+
+
+def _utc(start: dt.datetime, delta: dt.timedelta) -> dt.datetime:
+    """A time of no zone, moved by ``delta``, in UTC; at either end of the calendar its last moment."""
+    try:
+        moment = start + delta
+    except OverflowError:
+        moment = dt.datetime.max if delta > dt.timedelta(0) else dt.datetime.min
+    return moment.replace(tzinfo=dt.UTC)
 
 
 def _options(value: Any, field: Field) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_provider_klaviyo.api.campaigns import Channel
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel
 from airflow_provider_klaviyo.api.document import Resource
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_final
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
@@ -17,7 +20,7 @@ def require_draft(hook: KlaviyoHook, campaign_id: str) -> Resource:
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
     campaign = hook.get_campaign(campaign_id)
-    status = str(campaign.attributes["status"])
+    status = str(campaign.attributes.get("status"))
     if status != CampaignStatus.DRAFT:
         raise KlaviyoRefusedError(
             f"Campaign {campaign_id} is {status!r}; only a draft can be changed. Nothing was changed. {_remedy(status)}"
@@ -28,12 +31,17 @@ def require_draft(hook: KlaviyoHook, campaign_id: str) -> Resource:
 def message_in(hook: KlaviyoHook, *, campaign_id: str | None, message_id: str | None) -> tuple[str, Resource]:
     """The campaign and its message, from the id of either.
 
-    :raises KlaviyoValidationError: the campaign has several messages.
+    :raises KlaviyoValidationError: the campaign has several messages, or none.
     """
     if message_id is not None:
         message = hook.get_message(message_id)
         return (message.related("campaign") or [hook.get_campaign_id_of_message(message_id)])[0], message
     messages = hook.get_messages(str(campaign_id))
+    if not messages:
+        raise KlaviyoValidationError(
+            f"Campaign {campaign_id} has no message in Klaviyo. Look at it there: a campaign is made with its message.",
+            pointer="campaign_id",
+        )
     if len(messages) != 1:
         ids = ", ".join(message.id for message in messages)
         raise KlaviyoValidationError(
@@ -44,9 +52,18 @@ def message_in(hook: KlaviyoHook, *, campaign_id: str | None, message_id: str | 
 
 
 def channel_of(message: Resource) -> Channel:
-    """``email``, ``sms`` or ``mobile_push``."""
-    channel: Channel = message.attributes["definition"]["channel"]
-    return channel
+    """``email``, ``sms`` or ``mobile_push``.
+
+    :raises KlaviyoApiError: Klaviyo's answer has another channel, or none.
+    """
+    definition: Any = message.attributes.get("definition")
+    told = definition.get("channel") if isinstance(definition, Mapping) else None
+    for channel in CHANNELS:
+        if told == channel:
+            return channel
+    raise KlaviyoApiError(
+        f"The channel of message {message.id} is {told!r} in Klaviyo's answer; known here are {', '.join(CHANNELS)}."
+    )
 
 
 def _remedy(status: str) -> str:

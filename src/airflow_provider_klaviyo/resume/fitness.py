@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.strategies import window
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume import looking
@@ -75,24 +76,40 @@ class DraftCheck:
         )
 
     def _check_time(self, campaign: Resource) -> None:
-        strategy = campaign.attributes.get("send_strategy") or {}
-        planned = strategy.get("datetime")
+        strategy: Any = campaign.attributes.get("send_strategy")
+        try:
+            planned = window(strategy)
+        except KlaviyoValidationError as error:
+            error.message = (
+                f"When campaign {campaign.id} is to go out is not known, so it was not sent: {error.message}"
+            )
+            raise
         if planned is None:
             return
-        moment = datetime.fromisoformat(planned)
-        local = bool((strategy.get("options") or {}).get("is_local"))
-        if moment < datetime.now(UTC) and not local:
+        now, told = datetime.now(UTC), strategy[planned.field]
+        pointer = f"/send_strategy/{planned.field}"
+        if planned.has_passed(now):
             raise KlaviyoValidationError(
-                f"The send time of campaign {campaign.id} has passed: {strategy['method']} at {planned}. Klaviyo would "
-                f"send it at once. Nothing was sent: give it a send_strategy with a later time, or immediate(). (A "
-                f"clone gets 'static' at the time of cloning: make it with KlaviyoCloneCampaignOperator.)",
-                pointer="/send_strategy/datetime",
+                f"The send time of campaign {campaign.id} has passed: {strategy.get('method')} at {told}. Klaviyo "
+                f"would send it at once, or in a way that it does not document. Nothing was sent: give it a "
+                f"send_strategy with a later time, or immediate(). (A clone gets 'static' at the time of cloning: make "
+                f"it with KlaviyoCloneCampaignOperator.)",
+                pointer=pointer,
             )
-        if self.sent_by is not None and moment.timestamp() > self.sent_by:
+        if self.sent_by is not None and planned.over.timestamp() > self.sent_by:
             raise KlaviyoValidationError(
-                f"Campaign {campaign.id} is to be sent at {planned}, and this task would stop waiting before. Nothing "
-                f"was sent: use wait_until='scheduled', or a larger timeout.",
+                f"Campaign {campaign.id} is to be sent at {told} ({strategy.get('method')}) and may go out until "
+                f"{planned.over:%Y-%m-%d %H:%M} UTC. This task would stop waiting "
+                f"{planned.over.timestamp() - self.sent_by:.0f} s earlier. Nothing was sent: use "
+                f"wait_until='scheduled', or a larger timeout.",
                 pointer="timeout",
+            )
+        if planned.is_local and planned.first < now and not planned.late_get_it:
+            log.warning(
+                "Campaign %s is for each recipient's own time zone, and in some it is past %s already. Recipients "
+                "there may get it a day later, or not at all: send_past_recipients_immediately=True sends at once.",
+                campaign.id,
+                told,
             )
 
     def _check_messages(self, draft: Draft) -> None:

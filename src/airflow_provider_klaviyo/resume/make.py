@@ -93,10 +93,12 @@ def make_once(
     :raises KlaviyoAmbiguousWriteError: it cannot be known if it was made; the next try looks again.
     """
     digests = frozenset(map(digest_of_audiences, audiences))
+    _refuse_twin(state, subject)
     looked_for: Sought | None = None
     while True:
         until = begin_by(hook, time.time())
         if known := _known(hook, state, subject, on_clear):
+            state.done(_note(subject))
             return Made(known)
         sought = _sought(hook, state, subject, digests, on_clear)
         if sought is None or sought == looked_for:  # no other try has noted anything while this one looked
@@ -135,18 +137,26 @@ def make_once(
     return _keep(hook, state, subject, Made(made.id, made))
 
 
+def _refuse_twin(state: TaskState, subject: Subject) -> None:
+    """:raises KlaviyoRefusedError: this execution of the task has made a campaign of this name already."""
+    if state.has_done(_note(subject)):
+        raise KlaviyoRefusedError(
+            f"This task has just made a campaign named {subject.name!r}. A second one of the same name could not be "
+            f"told from it when the task is tried again, so none was made. Give each campaign that a task makes a name "
+            f"of its own."
+        )
+
+
+def _note(subject: Subject, campaign_id: str = "", at: float = 0.0) -> CampaignNote:
+    return CampaignNote(id=campaign_id, name=subject.name, channel=subject.channel, source=subject.source, at=at)
+
+
 def _by_klaviyo(intent: IntentNote, clock: Clock) -> IntentNote:
     """The intent with its times by Klaviyo's clock, if that is known by now: another worker may read it."""
     if intent.by_klaviyo or not clock.is_known:
         return intent
     times = {name: at - clock.ahead for name in ("at", "until", "ended") if (at := getattr(intent, name)) is not None}
     return replace(intent, by_klaviyo=True, **times)
-
-
-def made_before(state: TaskState, subject: Subject) -> str | None:
-    """The campaign that an earlier try has noted, if any."""
-    note = _noted(state, CampaignNote, subject)
-    return note.id if note else None
 
 
 def _sought(
@@ -220,12 +230,6 @@ def _known(hook: KlaviyoHook, state: TaskState, subject: Subject, on_clear: str)
     if is_earlier and on_clear == "new":
         log.info("The task was cleared, and on_clear='new': campaign %s, made before, is left alone.", note.id)
         return None
-    if note.attempt == state.attempt and not is_earlier:
-        raise KlaviyoRefusedError(
-            f"This task has made campaign {note.id}, named {subject.name!r}, in this very try. A second one of the "
-            f"same name could not be told from it when the task is tried again; none was made. Give each campaign that "
-            f"a task makes a name of its own."
-        )
     shows_by = settled_after(note.at)
 
     def exists() -> bool:
@@ -320,6 +324,5 @@ def _audiences(campaign: Resource) -> str:
 
 
 def _keep(hook: KlaviyoHook, state: TaskState, subject: Subject, made: Made) -> Made:
-    note = CampaignNote(id=made.id, name=subject.name, channel=subject.channel, source=subject.source, at=now(hook))
-    state.put(note)
+    state.put(_note(subject, made.id, now(hook)))
     return made

@@ -60,11 +60,11 @@ def _refuse_repeat(state: TaskState, operation: str, content: str) -> None:
             )
         return
     for note in state.all(PostNote):
-        is_same_try = note.attempt == state.attempt
-        is_repeat = note.content == content or not is_same_try
+        is_ours = state.has_done(note)
+        is_repeat = note.content == content or not is_ours
         if note.generation != state.generation or note.operation not in ("", operation) or not is_repeat:
             continue
-        when = "in this very try" if is_same_try else "by an earlier try of this task"
+        when = "a moment ago" if is_ours else "by an earlier try of this task"
         if note.answered:
             raise KlaviyoRefusedError(
                 f"{operation} was carried out at {iso(note.at)} {when}. It was not posted again. {REMEDY}"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.edits import Fields, of_campaign, of_message
@@ -25,18 +25,22 @@ def write_settings(
     :returns: what was written, as Klaviyo answered it.
     :raises KlaviyoApiError: the message names the draft that is left with other settings.
     """
-    if hook.get_campaign(campaign_id).attributes["status"] != CampaignStatus.DRAFT:
+    if hook.get_campaign(campaign_id).attributes.get("status") != CampaignStatus.DRAFT:
         log.info("Campaign %s is no longer a draft: its settings are left as they are.", campaign_id)
         return {}
     try:
         written = of_campaign(hook.update_campaign(campaign_id, settings), wrote=settings)
         if message is not None:
-            answer = hook.update_message(hook.get_messages(campaign_id)[0].id, message)
-            written |= of_message(answer, wrote=message)
+            found = hook.get_messages(campaign_id)
+            if not found:
+                raise KlaviyoApiError(f"Campaign {campaign_id} has no message in Klaviyo's answer.")
+            written |= of_message(hook.update_message(found[0].id, message), wrote=message)
         return written
     except KlaviyoApiError as error:
+        refused = isinstance(error, KlaviyoValidationError)
+        first = "Give this task another value for what is refused, and run it again" if refused else "Run it again"
         error.message += (
             f" Campaign {campaign_id} is there as a draft, with other settings than this task's: do not send it as it "
-            f"is. Run this task again to finish it, or delete it."
+            f"is. {first}: it goes on with that draft. Or delete the draft."
         )
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ ALSO = "also"
 """Under this name a note has the further ones of its key."""
 
 _NEVER_EXPIRE = timedelta.max
+
+_done_here: deque[tuple[Any, Note]] = deque(maxlen=1_000)
+"""What this process has done, each with the task instance that did."""
 
 
 class TaskState:
@@ -110,12 +114,24 @@ class TaskState:
         """The note that is meant, as it is now."""
         return next((note for note in self.all(kind) if is_meant(note)), None)
 
+    def has_done(self, note: Note) -> bool:
+        """True if this very execution has done the same thing before: the task does it for the second time.
+
+        The number of the try does not show that: Airflow can run a try again, after a reschedule.
+        """
+        return any(ti is self._ti and one.is_of(note) for ti, one in _done_here)
+
+    def done(self, note: Note) -> None:
+        """Remember for this execution that it has done what the note is of; :meth:`put` does so itself."""
+        _done_here.append((self._ti, note))
+
     def put(self, note: N) -> N:
         """Write a note, in place of the one of the same thing; it never expires. Does nothing below Airflow 3.3.
 
         :returns: the note, as it can be read from now on.
         """
         note = replace(note, generation=self.generation, attempt=self.attempt)
+        self.done(note)
         self._write(type(note), note, instead_of=note)
         return note
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.campaigns.strategies import check_strategy
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.campaigns.values import Field, filled
 from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
 from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
@@ -15,6 +16,7 @@ from airflow_provider_klaviyo.operators.campaigns.settings import check_settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_klaviyo.api.calls import Call
     from airflow_provider_klaviyo.api.document import Resource
 
 
@@ -23,10 +25,12 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
 
     Klaviyo copies content and audiences, but replaces the send strategy by ``static`` at the time of cloning and
     switches click tracking on. Strategy, tracking, options and audiences are therefore written anew: those given here,
-    else those of the source. A source whose own send time has passed needs a ``send_strategy`` here.
+    else those of the source. They are checked before the clone is made: a source whose own send time has passed needs a
+    ``send_strategy`` here, and one with a list or segment that is gone needs ``audiences``. Of the source's options,
+    those that Klaviyo does not take for its channel are dropped, and the log names them.
 
     *Retry, kill, lost answer, clear*: as for ``KlaviyoCreateCampaignOperator``; writing the settings is repeated, as
-    long as the clone is a draft. *Rate limit*: 6 requests.
+    long as the clone is a draft. *Rate limit*: 6 requests, and 1 or 2 for each list or segment kept from the source.
 
     :param campaign_id: the campaign to clone, in any status. Templated.
     :param new_name: the clone's name: one per run, as it is what a clone is found by. Templated.
@@ -82,55 +86,48 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
 
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.api.campaigns import clone_campaign
-        from airflow_provider_klaviyo.resume.drafts import channel_of, message_in
         from airflow_provider_klaviyo.resume.edits import keep, of_new
-        from airflow_provider_klaviyo.resume.make import made_before, make_once
+        from airflow_provider_klaviyo.resume.make import make_once
         from airflow_provider_klaviyo.resume.notes import Subject
         from airflow_provider_klaviyo.resume.settings import write_settings
+        from airflow_provider_klaviyo.resume.source import audiences_of, channel_of_source, kept_from
         from airflow_provider_klaviyo.resume.state import TaskState
 
-        now, state = datetime.now(UTC), TaskState(context)
-        self._overrides(revision=self.hook.api_revision, now=now)
+        now, revision = datetime.now(UTC), self.hook.api_revision
+        self._overrides(revision=revision, now=now)
         source = self.hook.get_campaign(self.campaign_id)
-        _, message = message_in(self.hook, campaign_id=self.campaign_id, message_id=None)
-        channel = channel_of(message)
-        overrides = self._overrides(revision=self.hook.api_revision, channel=channel, now=now)
-        subject = Subject(self.new_name, channel, source=self.campaign_id)
-        settings = {**_kept(source, overrides, now, made_before(state, subject)), **overrides}
+        channel = channel_of_source(source, self.hook.get_messages(self.campaign_id))
+        settings = self._overrides(revision=revision, channel=channel, now=now)
+        unfit: KlaviyoValidationError | None = None
+        try:
+            settings |= kept_from(self.hook, source, given=settings, channel=channel, now=now)
+        except KlaviyoValidationError as error:  # no matter where an earlier try's clone turns out to be on its way
+            unfit = error
+
+        def post() -> Call[Resource]:
+            if unfit:
+                unfit.message += " Nothing was cloned."
+                raise unfit
+            return (yield from clone_campaign(self.campaign_id, self.new_name))
+
+        kept = audiences_of(source)
         clone = make_once(
             self.hook,
-            state,
-            clone_campaign(self.campaign_id, self.new_name),
-            subject,
-            audiences=[source.attributes["audiences"], settings["audiences"]],
+            TaskState(context),
+            post(),
+            Subject(self.new_name, channel, source=self.campaign_id),
+            audiences=[kept, settings.get("audiences", kept)],
             on_clear=self.on_clear,
         )
         self.show_link(context, clone.id)
         written = of_new(self.hook, clone.answer) if clone.answer else {}
-        keep(context, clone.id, written | write_settings(self.hook, clone.id, settings))
+        if unfit is None:
+            written |= write_settings(self.hook, clone.id, settings)
+        elif self.hook.get_campaign(clone.id).attributes.get("status") == CampaignStatus.DRAFT:
+            unfit.message += (
+                f" Clone {clone.id}, made by an earlier try, is a draft without it: do not send it as it is."
+            )
+            raise unfit
+        keep(context, clone.id, written)
         self.log.info("Campaign %s %r is cloned from %s.", clone.id, self.new_name, self.campaign_id)
         return clone.id
-
-
-def _kept(source: Resource, overrides: Mapping[str, Any], now: datetime, made_before: str | None) -> dict[str, Any]:
-    """What the clone takes over from its source.
-
-    :param made_before: the clone that an earlier try has made, if any.
-    :raises KlaviyoValidationError: the source's strategy cannot be used again, and no other was given.
-    """
-    names = ("audiences", "send_options", "tracking_options", "send_strategy")
-    kept = {
-        name: value for name in names if name not in overrides and (value := source.attributes.get(name)) is not None
-    }
-    if "send_options" in kept:
-        kept["send_options"] = {"use_smart_sending": bool(kept["send_options"].get("use_smart_sending", True))}
-    if "send_strategy" in kept:
-        try:
-            check_strategy(kept["send_strategy"], now=now)
-        except ValueError as error:
-            left = f"Clone {made_before} is a draft without it." if made_before else "Nothing was cloned."
-            raise Field("/send_strategy").error(
-                f"of the source campaign {source.id} cannot be used again: {error}",
-                f"Give this task a send_strategy, such as immediate(). {left}",
-            ) from error
-    return kept
