@@ -167,9 +167,7 @@ MAKING: dict[str, tuple[Callable[[], Call[Any]], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("made", "data"), MAKING.values(), ids=MAKING.keys())
-def test_what_a_post_makes_must_be_in_its_answer(
-    run: Run, made: Callable[[], Call[Any]], data: dict[str, Any]
-) -> None:
+def test_what_a_post_makes_must_be_in_its_answer(run: Run, made: Callable[[], Call[Any]], data: dict[str, Any]) -> None:
     wrong = {**data, "id": "other" if data["id"] == CAMPAIGN else data["id"]}
     for answer in (json_api(201, {"data": wrong}), json_api(201, {"data": {**data, "type": "list"}}), http(201)):
         found, times = failure(run, made(), answer)

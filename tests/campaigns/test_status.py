@@ -56,7 +56,9 @@ def test_a_status_that_is_not_known_is_pending(status: str) -> None:
     assert not is_final(status)
 
 
-@pytest.mark.parametrize("status", ["Cancelled: Solar Flare", "Cancelled During Send", "Cancelled by user", "Cancelled-X"])
+@pytest.mark.parametrize(
+    "status", ["Cancelled: Solar Flare", "Cancelled During Send", "Cancelled by user", "Cancelled-X"]
+)
 def test_a_new_way_to_be_cancelled_is_final(status: str) -> None:
     failed = judge(status, ["Sent"])
     assert failed.outcome is Outcome.FAILED
