@@ -8,7 +8,7 @@ repository) and writes, below ``src/airflow_provider_klaviyo/api/spec/``:
 
 ``operations.json``
     The small table that every process loads: per operation its method, path, aliases, rate limits, scopes,
-    success statuses and the revisions that have it.
+    success statuses, whether a success comes with a document, and the revisions that have it.
 ``<revision>.json``
     The large one that only validation loads: per operation its query parameters, filters, request body and answer
     as JSON Schema, and the component schemas they refer to.
@@ -76,6 +76,7 @@ def distil(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
                 "limits": limits(operation["x-klaviyo-ratelimit"]),
                 "scopes": operation["x-klaviyo-scopes"],
                 "success": success,
+                "document": bool(answer),
             }
             detail: dict[str, Any] = {
                 "query": {

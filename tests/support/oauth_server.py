@@ -67,7 +67,7 @@ class OAuthServer(Serving):
         with self._lock:
             self.calls.append((method, path, authorization))
             if self.refuse_all or authorization != f"Bearer {self.access}":
-                return 401, {"errors": [{"code": "not_authenticated", "detail": "No."}]}
+                return 401, {"errors": [{"code": "not_authenticated", "title": "No.", "detail": "No."}]}
             self.carried_out += 1
             job = {"type": "campaign-send-job", "id": "1", "attributes": {"status": "queued"}}
             account = {"type": "account", "id": "AbC123", "attributes": {"test_account": True}}

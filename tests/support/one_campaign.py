@@ -19,6 +19,7 @@ class OneCampaign(Serving):
     :param count: its estimated recipients; ``None``: no results yet.
     :param send_time: when it will be sent.
     :param failing: an HTTP status that every read is answered with instead, while it is set.
+    :param odd: a document that every read is answered with instead, while it is set.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class OneCampaign(Serving):
         self.count = count
         self.send_time = send_time
         self.failing: int | None = None
+        self.odd: Any = None
         self.looks = 0
         server = self
 
@@ -50,6 +52,8 @@ class OneCampaign(Serving):
     def _answer(self, path: str) -> tuple[int, Any]:
         if self.failing:
             return _error(self.failing, "Failing as told.")
+        if self.odd is not None:
+            return 200, self.odd
         path, _, query = path.partition("?")
         match path.strip("/").split("/"):
             case ["api", "campaigns"]:

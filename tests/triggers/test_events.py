@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_klaviyo import exceptions
-from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError
 from airflow_provider_klaviyo.campaigns.wait import Wait
 from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoError, KlaviyoWaitTimeoutError
 from airflow_provider_klaviyo.triggers.events import parse, settle
@@ -37,6 +37,8 @@ FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None
         {**GOOD, "outcome": "error", "error": {}},
         {**GOOD, "outcome": "error", "error": {"kind": "KlaviyoAuthError"}},
         {**GOOD, "outcome": "error", "error": {**FACTS, "kind": 7}},
+        {**GOOD, "outcome": "error", "error": {**FACTS, "errors": "x"}},
+        {**GOOD, "outcome": "error", "error": {**FACTS, "errors": ["x"]}},
         {**GOOD, "outcome": "failed", "reason": ["x"]},
         {**GOOD, "count": "many"},
     ],
@@ -91,7 +93,8 @@ KINDS = [value for value in vars(exceptions).values() if isinstance(value, type)
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
-    error = kind("what", status=418, code="teapot", pointer="/data/id", request_id="req-9")
+    errors = [{"code": "teapot", "title": "T", "detail": "D", "meta": {"duplicate_profile_id": "P1"}}, {"code": "x"}]
+    error = kind("what", status=418, code="teapot", pointer="/data/id", request_id="req-9", errors=errors)
     wait = Wait("C1", deadline=0, interval=1)
     event = wait.missed(error, now=1.0)
     if event is not None and event["outcome"] == "timeout":
@@ -101,6 +104,21 @@ def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
     found = caught.value
     assert type(found) is kind
     assert found.__dict__ == error.__dict__
+    assert found.meta == {"duplicate_profile_id": "P1"}
+
+
+def test_what_a_database_does_not_take_is_left_out_of_the_event() -> None:
+    plain = {"code": "a", "detail": "x" * 5_000}
+    for odd in ({"code": "\0"}, {"code": "\ud800"}, {"code": float("nan")}, {"code": "x" * 6_000}):
+        event = Wait("C1", deadline=9, interval=1).missed(KlaviyoApiError("what", errors=[plain, odd, plain]), now=1.0)
+        assert event is not None
+        assert event["error"]["errors"] == [plain]
+
+
+def test_an_event_of_an_older_version_has_no_errors() -> None:
+    with pytest.raises(KlaviyoAuthError) as caught:
+        settle(parse({**GOOD, "outcome": "error", "error": FACTS}))
+    assert (caught.value.errors, caught.value.meta) == ([], {})
 
 
 @pytest.mark.parametrize("kind", ["Exception", "annotations", "__doc__", "KlaviyoError", "os.system", ""])

@@ -23,6 +23,7 @@ from airflow_provider_klaviyo.triggers.campaigns import (
     KlaviyoRecipientEstimationJobTrigger,
 )
 from tests.conftest import Connect
+from tests.support.one_campaign import CAMPAIGN, OneCampaign
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
 
 INTERVAL = 0.3
@@ -300,3 +301,43 @@ async def test_two_event_loops_have_pollers_of_their_own(klaviyo: Klaviyo) -> No
     event = await asyncio.to_thread(lambda: asyncio.run(event_of(until_sent(SENT))))
     assert event["outcome"] == "done"
     await stop(running)
+
+
+ATTRIBUTES = {"name": "One", "status": "Draft", "send_time": None}
+ONE = {"type": "campaign", "id": CAMPAIGN, "attributes": ATTRIBUTES}
+ODD: dict[str, Any] = {
+    "data is null": {"data": None},
+    "data is a number": {"data": 5},
+    "data of numbers": {"data": [5]},
+    "attributes missing": {"data": [{"type": "campaign", "id": CAMPAIGN}]},
+    "attributes is a text": {"data": [{**ONE, "attributes": "x"}]},
+    "status is null": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "status": None}}]},
+    "status is a list": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "status": ["Sent"]}}]},
+    "send time is a number": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "send_time": 5}}]},
+    "send time is no time": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "send_time": "soon"}}]},
+    "links is a number": {"data": [ONE], "links": 5},
+    "a link with a NUL": {"data": [ONE], "links": {"next": "/api/campaigns?\0"}},
+    "a link with a lone surrogate": {"data": [ONE], "links": {"next": "/api/campaigns?\ud800"}},
+    "a link to elsewhere": {"data": [ONE], "links": {"next": "https://evil.example.com/"}},
+    "a link with a backslash": {"data": [ONE], "links": {"next": "http://a\\@b"}},
+    "id is null": {"data": [{**ONE, "id": None}]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_an_odd_answer_ends_no_wait(odd: Any, connect: Connect, brief_pauses: None) -> None:
+    with OneCampaign(job="complete", count=5) as server:
+        connect(server.url, rate_limit=False)
+        server.odd = odd
+        running = start(
+            until_sent(CAMPAIGN, poll_interval=0.05),
+            KlaviyoCampaignSendJobTrigger(campaign_id=CAMPAIGN, **waiting({"poll_interval": 0.05})),
+            KlaviyoRecipientEstimationJobTrigger(campaign_id=CAMPAIGN, **waiting({"poll_interval": 0.05})),
+        )
+        await asyncio.sleep(1)
+        assert server.looks >= 6
+        assert not any(task.done() for task in running)
+        server.odd, server.status = None, "Sent"
+        events = await asyncio.gather(*running)
+    assert [event["outcome"] for event in events] == ["done"] * 3
+    assert events[2]["count"] == 5

@@ -13,9 +13,10 @@ import httpx
 from tenacity import AsyncRetrying
 
 from airflow_provider_klaviyo.api import retry, wire
+from airflow_provider_klaviyo.api.body import Body
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.clock import Clock
-from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
+from airflow_provider_klaviyo.api.document import Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -23,7 +24,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.request import Request
+from airflow_provider_klaviyo.api.request import Request, absolute_url
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class KlaviyoAsyncClient:
 
         :raises KlaviyoApiError: of the type that the last answer stands for.
         """
+        absolute_url(self.settings.base_url, request.target)
         await self.run(self.settings.guard(request))
         began = time.monotonic()
         try:
@@ -119,11 +121,12 @@ class KlaviyoAsyncClient:
     async def _transmit(self, request: Request, message: wire.Wire) -> Answer:
         pool = self._reads if request.is_read else self._writes
         try:
-            async with pool.stream(
-                message.method, message.url, headers=message.headers, content=message.content
-            ) as response:
+            async with (
+                asyncio.timeout(self.settings.longest_exchange),
+                pool.stream(message.method, message.url, headers=message.headers, content=message.content) as response,
+            ):
                 return Answer(response.status_code, response.headers, await _content(response, request))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _failure(request, error) from None
 
     async def aclose(self) -> None:
@@ -146,16 +149,14 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def _content(response: httpx.Response, request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in response.aiter_bytes(65536):
-        size += len(part)
-        if size > MAX_BODY:
-            raise unanswered(request, f"answered with more than {MAX_BODY:,} bytes", response.status_code)
-        parts.append(part)
-    return b"".join(parts)
+    body = Body(request, response.status_code, response.headers)
+    async for part in response.aiter_raw(65536):
+        for _ in body.take(part):
+            await asyncio.sleep(0)
+    return body.whole()
 
 
-def _failure(request: Request, error: httpx.HTTPError) -> KlaviyoApiError:
+def _failure(request: Request, error: httpx.HTTPError | TimeoutError) -> KlaviyoApiError:
     """What a failed exchange means. The text of the library's own error is left out: it may quote the request."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         return KlaviyoTransientError(f"{request}: no connection to Klaviyo ({type(error).__name__}); nothing was sent.")

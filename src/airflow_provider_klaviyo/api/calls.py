@@ -97,8 +97,8 @@ def collect(
     first, *others = yield from pages(operation, path_params=path_params, query=query, max_pages=max_pages)
     if not others:
         return first
-    body: dict[str, Any] = {"data": [item for document in (first, *others) for item in document.body["data"]]}
+    body: dict[str, Any] = {"data": [item for document in (first, *others) for item in document.items("data")]}
     if "included" in first.body:
-        items = [item for document in (first, *others) for item in document.body.get("included") or []]
+        items = [item for document in (first, *others) for item in document.items("included")]
         body["included"] = list({(item["type"], item["id"]): item for item in items}.values())
     return replace(first, body=body)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import MAX_PAGES, Call, pages, paginate
-from airflow_provider_klaviyo.api.document import Document, Resource
+from airflow_provider_klaviyo.api.document import Document, Resource, unanswered
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.request import build
@@ -32,8 +32,7 @@ def get_campaign(campaign_id: str) -> Call[Resource]:
 
     :raises KlaviyoNotFoundError: there is none with this id.
     """
-    document = yield build("get_campaign", path_params={"id": campaign_id})
-    return document.resource
+    return (yield build("get_campaign", path_params={"id": campaign_id})).about("campaign", campaign_id)
 
 
 def find_campaigns(*, channel: Channel, name: str, created_since: datetime | None = None) -> Call[list[Resource]]:
@@ -51,7 +50,7 @@ def find_campaigns(*, channel: Channel, name: str, created_since: datetime | Non
     if part.strip():
         wanted &= filters.contains("name", part)
     found = yield from paginate("get_campaigns", query={"filter": str(wanted), "sort": "created_at"})
-    return [campaign for campaign in found if campaign.attributes.get("name") == name]
+    return [campaign for campaign in found if campaign.text("name") == name]
 
 
 def list_campaigns(
@@ -84,7 +83,8 @@ def list_campaigns(
             "sort": sort,
         }
         for page in (yield from pages("get_campaigns", query=query, max_pages=max_pages)):
-            rows += [_row(campaign, channel, fields, include, page) for campaign in page.resources]
+            included = page.included
+            rows += [_row(campaign, channel, fields, include, included) for campaign in page.resources]
     return rows
 
 
@@ -98,7 +98,7 @@ def create_campaign(attributes: Mapping[str, Any], messages: Sequence[Mapping[st
     """
     data = [_new_message(message) for message in messages]
     body = _data("campaign", {**attributes, "campaign-messages": {"data": data}})
-    return (yield build("create_campaign", body=body)).resource
+    return (yield build("create_campaign", body=body)).about("campaign")
 
 
 def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
@@ -107,7 +107,7 @@ def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
     Klaviyo gives the clone another send strategy (``static``, now) and switches click tracking on: write both anew.
     """
     body = _data("campaign", {"new_name": new_name}, campaign_id)
-    return (yield build("create_campaign_clone", body=body)).resource
+    return (yield build("create_campaign_clone", body=body)).about("campaign")
 
 
 def update_campaign(campaign_id: str, attributes: Mapping[str, Any]) -> Call[Resource]:
@@ -116,7 +116,8 @@ def update_campaign(campaign_id: str, attributes: Mapping[str, Any]) -> Call[Res
     :raises KlaviyoConflictError: it is no draft.
     """
     body = _data("campaign", dict(attributes), campaign_id)
-    return (yield build("update_campaign", path_params={"id": campaign_id}, body=body)).resource
+    document = yield build("update_campaign", path_params={"id": campaign_id}, body=body)
+    return document.about("campaign", campaign_id)
 
 
 def delete_campaign(campaign_id: str) -> Call[None]:
@@ -161,18 +162,19 @@ def get_message_ids(campaign_id: str) -> Call[list[str]]:
 
 def get_message(message_id: str) -> Call[Resource]:
     """One message, telling which template it has."""
-    document = yield build("get_campaign_message", path_params={"id": message_id}, query={"include": ["template"]})
-    return document.resource
+    query = {"include": ["template"]}
+    document = yield build("get_campaign_message", path_params={"id": message_id}, query=query)
+    return document.about("campaign-message", message_id)
 
 
 def get_campaign_of_message(message_id: str) -> Call[Resource]:
     """The campaign that a message belongs to."""
-    return (yield build("get_campaign_for_campaign_message", path_params={"id": message_id})).resource
+    return (yield build("get_campaign_for_campaign_message", path_params={"id": message_id})).about("campaign")
 
 
 def get_campaign_id_of_message(message_id: str) -> Call[str]:
     """The id of the campaign that a message belongs to."""
-    return (yield build("get_campaign_id_for_campaign_message", path_params={"id": message_id})).resource.id
+    return (yield build("get_campaign_id_for_campaign_message", path_params={"id": message_id})).about("campaign").id
 
 
 def update_message(message_id: str, message: Mapping[str, Any]) -> Call[Resource]:
@@ -183,7 +185,8 @@ def update_message(message_id: str, message: Mapping[str, Any]) -> Call[Resource
     """
     changes = _new_message(message)
     body = _data("campaign-message", changes["attributes"], message_id, changes.get("relationships"))
-    return (yield build("update_campaign_message", path_params={"id": message_id}, body=body)).resource
+    document = yield build("update_campaign_message", path_params={"id": message_id}, body=body)
+    return document.about("campaign-message", message_id)
 
 
 def set_image(message_id: str, image_id: str) -> Call[None]:
@@ -201,7 +204,7 @@ def get_image_of_message(message_id: str) -> Call[Resource]:
     :raises KlaviyoNotFoundError: no such message, or it has no image.
     :raises KlaviyoValidationError: the message is an email; Klaviyo tells of no images in one.
     """
-    return (yield build("get_image_for_campaign_message", path_params={"id": message_id})).resource
+    return (yield build("get_image_for_campaign_message", path_params={"id": message_id})).about("image")
 
 
 def get_image_id_of_message(message_id: str) -> Call[str | None]:
@@ -215,7 +218,7 @@ def get_image_id_of_message(message_id: str) -> Call[str | None]:
 def get_template_of_message(message_id: str) -> Call[Resource | None]:
     """The template of an email message (its own copy), if it has one."""
     document = yield build("get_template_for_campaign_message", path_params={"id": message_id})
-    return document.resource if document.body.get("data") else None
+    return document.resource_or_none
 
 
 def get_template_id_of_message(message_id: str) -> Call[str | None]:
@@ -236,11 +239,13 @@ def assign_copy(message_id: str, template_id: str) -> Call[Resource]:
     template = {"template": {"data": {"type": "template", "id": template_id}}}
     body = _data("campaign-message", None, message_id, relationships=template)
     document = yield build("assign_template_to_campaign_message", body=body)
-    message = document.resource
+    message = document.about("campaign-message", message_id)
     if not message.related("template"):
         message = yield from get_message(message_id)
-    copy = message.related("template")[0]
-    return next((item for item in document.included if item.id == copy), Resource("template", copy))
+    copies = message.related("template")
+    if not copies:
+        raise unanswered(document.request, f"answered {document.status}, but shows the message without a template")
+    return next((item for item in document.included if item.id == copies[0]), Resource("template", copies[0]))
 
 
 def get_template(template_id: str) -> Call[Resource]:
@@ -249,13 +254,14 @@ def get_template(template_id: str) -> Call[Resource]:
     :raises KlaviyoNotFoundError: there is none with this id.
     """
     fields = {"fields[template]": ["html", "text", "amp", "updated"]}
-    return (yield build("get_template", path_params={"id": template_id}, query=fields)).resource
+    return (yield build("get_template", path_params={"id": template_id}, query=fields)).about("template", template_id)
 
 
 def start_estimation(campaign_id: str) -> Call[None]:
     """Have the recipients counted afresh. Posting it twice only counts twice."""
     body = _data("campaign-recipient-estimation-job", None, campaign_id)
-    yield build("refresh_campaign_recipient_estimation", body=body)
+    document = yield build("refresh_campaign_recipient_estimation", body=body)
+    document.about("campaign-recipient-estimation-job", campaign_id)
 
 
 def get_estimation_job(campaign_id: str) -> Call[str]:
@@ -264,7 +270,7 @@ def get_estimation_job(campaign_id: str) -> Call[str]:
     :raises KlaviyoNotFoundError: no such campaign, or no current count (Klaviyo's words tell which).
     """
     document = yield build("get_campaign_recipient_estimation_job", path_params={"id": campaign_id})
-    return str(document.resource.attributes["status"])
+    return document.about("campaign-recipient-estimation-job", campaign_id).text("status")
 
 
 def get_estimation(campaign_id: str) -> Call[int]:
@@ -273,15 +279,18 @@ def get_estimation(campaign_id: str) -> Call[int]:
     :raises KlaviyoNotFoundError: no such campaign, or no current count.
     """
     document = yield build("get_campaign_recipient_estimation", path_params={"id": campaign_id})
-    return int(document.resource.attributes["estimated_recipient_count"])
+    return document.about("campaign-recipient-estimation").number("estimated_recipient_count")
 
 
 def send_campaign(campaign_id: str) -> Call[None]:
     """Put a draft on its way: at once, or onto the schedule, as its send strategy says.
 
-    The id of the send job is the campaign's id.
+    The id of the send job is the campaign's id: an answer with another one, or with none, proves nothing.
+
+    :raises KlaviyoAmbiguousWriteError: whether it was put on its way is not known.
     """
-    yield build("send_campaign", body=_data("campaign-send-job", None, campaign_id))
+    document = yield build("send_campaign", body=_data("campaign-send-job", None, campaign_id))
+    document.about("campaign-send-job", campaign_id)
 
 
 def get_send_job(campaign_id: str) -> Call[str]:
@@ -290,7 +299,7 @@ def get_send_job(campaign_id: str) -> Call[str]:
     :raises KlaviyoNotFoundError: there is no such campaign, or it was never sent.
     """
     document = yield build("get_campaign_send_job", path_params={"id": campaign_id})
-    return str(document.resource.attributes["status"])
+    return document.about("campaign-send-job", campaign_id).text("status")
 
 
 def cancel_send(campaign_id: str, action: Literal["cancel", "revert"]) -> Call[None]:
@@ -311,13 +320,14 @@ def get_account() -> Call[Resource]:
 
 
 def _row(
-    campaign: Resource, channel: str, fields: Sequence[str], include: Sequence[str], page: Document
+    campaign: Resource, channel: str, fields: Sequence[str], include: Sequence[str], included: Sequence[Resource]
 ) -> dict[str, Any]:
     attributes = _only(campaign.attributes, fields) if fields and include else dict(campaign.attributes)
-    row = {"id": campaign.id, "channel": channel, **attributes}
+    own = {"id": campaign.id, "channel": channel}
+    row = own | attributes | own
     for name in include:
         ids = campaign.related(name)
-        row[ROW_KEYS[name]] = [{"id": item.id, **item.attributes} for item in page.included if item.id in ids]
+        row[ROW_KEYS[name]] = [{"id": item.id, **item.attributes} for item in included if item.id in ids]
     return row
 
 
@@ -337,7 +347,8 @@ def _only(attributes: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any
 
 
 def _id_in(document: Document) -> str | None:
-    return document.resource.id if document.body.get("data") else None
+    found = document.resource_or_none
+    return found.id if found else None
 
 
 def _new_message(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from types import TracebackType
 from typing import TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from tenacity import Retrying
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from airflow_provider_klaviyo.api import retry, wire
+from airflow_provider_klaviyo.api.body import Body
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.clock import Clock
-from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
+from airflow_provider_klaviyo.api.deadline import TimedAdapter, within
+from airflow_provider_klaviyo.api.document import Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -22,7 +23,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.request import Request
+from airflow_provider_klaviyo.api.request import Request, absolute_url
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class KlaviyoClient:
 
         :raises KlaviyoApiError: of the type that the last answer stands for.
         """
+        absolute_url(self.settings.base_url, request.target)
         self.run(self.settings.guard(request))
         began = time.monotonic()
         try:
@@ -115,10 +117,12 @@ class KlaviyoClient:
     def _transmit(self, request: Request, message: wire.Wire) -> Answer:
         session = self._reads if request.is_read else self._writes
         timeout = (self.settings.connect_timeout, self.settings.read_timeout)
+        prepared = _prepared(session, message)
         try:
-            with session.send(
-                _prepared(session, message), timeout=timeout, allow_redirects=False, **self._environment
-            ) as response:
+            with (
+                within(self.settings.longest_exchange),
+                session.send(prepared, timeout=timeout, allow_redirects=False, **self._environment) as response,
+            ):
                 return Answer(response.status_code, response.headers, _content(response, request))
         except (requests.RequestException, HTTPError) as error:
             raise _failure(request, error) from None
@@ -142,7 +146,7 @@ class KlaviyoClient:
 def _session(settings: wire.Settings) -> requests.Session:
     session = requests.Session()
     session.trust_env = settings.may_use_proxy
-    adapter = HTTPAdapter(max_retries=0)
+    adapter = TimedAdapter(max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -162,13 +166,11 @@ def _prepared(session: requests.Session, message: wire.Wire) -> requests.Prepare
 
 
 def _content(response: requests.Response, request: Request) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_content(65536):
-        size += len(part)
-        if size > MAX_BODY:
-            raise unanswered(request, f"answered with more than {MAX_BODY:,} bytes", response.status_code)
-        parts.append(part)
-    return b"".join(parts)
+    body = Body(request, response.status_code, response.headers)
+    for part in response.raw.stream(65536, decode_content=False):
+        for _ in body.take(part):
+            pass
+    return body.whole()
 
 
 def _failure(request: Request, error: Exception) -> KlaviyoApiError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
@@ -19,10 +20,15 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.api.request import Request
+from airflow_provider_klaviyo.api.request import Request, is_link
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer that are read at most; a body beyond it is not taken in."""
+
+_UNCLEAN = re.compile("[\0\ud800-\udfff]")
+
+TOLD = 5
+"""Errors of an answer whose words are in the message; all are in ``errors``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +45,71 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One JSON:API resource object; unknown fields are kept and ignored."""
+    """One JSON:API resource object; unknown fields are kept and ignored.
+
+    :param request: what it was answered to; ``None`` when it was not read from an answer.
+    """
 
     type: str
     id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     relationships: Mapping[str, Any] = field(default_factory=dict)
+    request: Request | None = field(default=None, repr=False, compare=False)
 
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Resource:
-        return cls(raw["type"], raw["id"], raw.get("attributes") or {}, raw.get("relationships") or {})
+    def text(self, name: str) -> str:
+        """The attribute of that name, which is a text.
+
+        :raises KlaviyoTransientError: it is missing, ``null`` or of another kind, so this is no answer; after a POST
+            :class:`KlaviyoAmbiguousWriteError`. So do the methods below.
+        """
+        value = self.attributes.get(name)
+        if not is_text(value):
+            raise self._odd(name, value, "a text")
+        return value
+
+    def number(self, name: str) -> int:
+        """The attribute of that name, which is a whole number, not below zero."""
+        value = self.attributes.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self._odd(name, value, "a whole number")
+        return value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """The attribute of that name, which is an object."""
+        value = self.attributes.get(name)
+        if not isinstance(value, Mapping):
+            raise self._odd(name, value, "an object")
+        return value
 
     def related(self, name: str) -> list[str]:
-        """Ids of the related resources of that name; empty when there are none, or none were told."""
-        data = (self.relationships.get(name) or {}).get("data") or []
-        return [item["id"] for item in ([data] if isinstance(data, Mapping) else data)]
+        """Ids of the related resources of that name; empty when there are none, or none are named."""
+        data = self._relationship(name).get("data")
+        items = data if isinstance(data, list) else [] if data is None else [data]
+        ids = [item["id"] for item in items if isinstance(item, Mapping) and is_text(item.get("id")) and item["id"]]
+        if len(ids) < len(items):
+            raise self._odd(f"relationships.{name}", data, "related resources with ids")
+        return ids
 
     def tells(self, name: str) -> bool:
-        """Whether the answer says what is related under that name (``null`` says: nothing)."""
-        return "data" in (self.relationships.get(name) or {})
+        """True if the answer has what is related under that name (``null``: nothing is)."""
+        return "data" in self._relationship(name)
+
+    def _relationship(self, name: str) -> Mapping[str, Any]:
+        value = _object(self.relationships.get(name))
+        if value is None:
+            raise self._odd(f"relationships.{name}", self.relationships[name], "an object")
+        return value
+
+    def _odd(self, name: str, value: Any, wanted: str) -> KlaviyoApiError:
+        return _odd(self.request, f"{name} of {self.type} {self.id} is {_brief(value)}, not {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A successful answer.
+
+    What is read from it is checked as it is read. An answer that is not as Klaviyo publishes it proves nothing: it is
+    a :class:`KlaviyoTransientError`, and after a POST a :class:`KlaviyoAmbiguousWriteError`.
 
     :param request: what it answers.
     :param status: HTTP status, any 2xx.
@@ -77,95 +124,181 @@ class Document:
 
     @property
     def resource(self) -> Resource:
-        """The one resource it holds.
-
-        :raises KlaviyoTransientError: it holds none, so this is no answer; after a POST
-            :class:`KlaviyoAmbiguousWriteError`.
-        """
+        """The one resource it holds."""
         return self._read(self.body.get("data"))
+
+    @property
+    def resource_or_none(self) -> Resource | None:
+        """The one resource it holds; ``None`` when there is none: then it says ``null``."""
+        return None if self.body.get("data", "") is None else self.resource
+
+    def about(self, kind: str, resource_id: str | None = None) -> Resource:
+        """The one resource it holds, which is of that type, and has that id."""
+        found = self.resource
+        if found.type != kind or resource_id not in (None, found.id):
+            wanted = f"{kind} {resource_id or ''}".strip()
+            raise _odd(self.request, f"it is about {_brief(f'{found.type} {found.id}')}, not {wanted}")
+        return found
 
     @property
     def resources(self) -> list[Resource]:
         """The resources it holds, of this page."""
-        return [self._read(item) for item in self.body.get("data") or []]
+        return [self._read(item) for item in self.items("data")]
 
     @property
     def included(self) -> list[Resource]:
         """The related resources it came with."""
-        return [self._read(item) for item in self.body.get("included") or []]
-
-    def _read(self, raw: Any) -> Resource:
-        try:
-            return Resource.read(raw)
-        except (TypeError, KeyError, AttributeError):
-            what = f"answered {self.status} without the data it should have"
-            raise unanswered(self.request, what, self.status) from None
+        return [self._read(item) for item in self.items("included")]
 
     @property
     def next(self) -> str | None:
         """Link to the next page, or ``None`` on the last."""
-        return (self.body.get("links") or {}).get("next")
+        links = _object(self.body.get("links"))
+        if links is None:
+            raise _odd(self.request, f"links is {_brief(self.body['links'])}, not an object")
+        link = links.get("next")
+        if link is not None and not (isinstance(link, str) and is_link(link)):
+            raise _odd(self.request, f"links.next is {_brief(link)}, not a link")
+        return link
+
+    def items(self, name: str) -> list[Mapping[str, Any]]:
+        """The resource objects under ``data`` or ``included``, each with its type and id."""
+        items = self.body.get(name)
+        if items is None and name == "included":
+            return []
+        if not isinstance(items, list):
+            raise _odd(self.request, f"{name} is {_brief(items)}, not a list")
+        for item in items:
+            self._read(item)
+        return items
+
+    def _read(self, raw: Any) -> Resource:
+        if not isinstance(raw, Mapping):
+            raise _odd(self.request, f"data is {_brief(raw)}, not a resource")
+        kind, resource_id = raw.get("type"), raw.get("id")
+        for name, value in (("type", kind), ("id", resource_id)):
+            if not is_text(value) or not value.strip():
+                raise _odd(self.request, f"the {name} of a resource is {_brief(value)}")
+        attributes, relationships = _object(raw.get("attributes")), _object(raw.get("relationships"))
+        if attributes is None or relationships is None:
+            raise _odd(self.request, f"attributes or relationships of {kind} {resource_id} are not an object")
+        return Resource(str(kind), str(resource_id), attributes, relationships, self.request)
 
 
 def read(request: Request, answer: Answer) -> Document:
     """Tell a success from a failure.
 
     :raises KlaviyoApiError: of the type that the status stands for. A write whose answer leaves open whether it was
-        carried out (5xx, or not Klaviyo's format) is a :class:`KlaviyoAmbiguousWriteError`.
+        carried out is a :class:`KlaviyoAmbiguousWriteError`: a 5xx; a redirect; a refusal that is not in Klaviyo's own
+        format; a success without the document that Klaviyo publishes for it.
     """
-    body = _json_object(answer.content)
+    status, body = answer.status, _json_object(answer.content)
     request_id = answer.headers.get("x-klaviyo-req-id")
-    if 200 <= answer.status < 300:
-        if "data" not in (body or {}) and (answer.content.strip() or request.is_read):
-            what = f"answered {answer.status} with something that is not in its format (a proxy or CDN in between?)"
-            raise unanswered(request, what, answer.status, request_id)
-        return Document(request, answer.status, body or {}, answer.headers.get("x-klaviyo-api-revision"))
-    if 300 <= answer.status < 400:
-        raise KlaviyoApiError(
-            f"{request}: Klaviyo answered with a redirect, which is not followed. Check the connection's host.",
-            status=answer.status,
-            request_id=request_id,
-        )
-    if answer.status == 429:
+    if not 200 <= status < 600:
+        raise unanswered(request, f"answered {status}, which ends no call", status, request_id)
+    if status < 300:
+        if what := _missing(request, answer, body):
+            raise unanswered(request, f"answered {status} {what} (a proxy or CDN in between?)", status, request_id)
+        return Document(request, status, body or {}, answer.headers.get("x-klaviyo-api-revision"))
+    if status < 400:
+        what = "answered with a redirect, which is not followed. Check the connection's host"
+        if not request.may_be_repeated:
+            raise unanswered(request, what, status, request_id)
+        raise KlaviyoApiError(f"{request}: Klaviyo {what}.", status=status, request_id=request_id)
+    errors = klaviyo_errors(body, status)
+    if status >= 500 or not (errors or (status == 429 and request.may_be_repeated)):
+        source = "" if errors else ", not in Klaviyo's format (a proxy or CDN in between?)"
+        raise unanswered(request, f"answered {status}{source}", status, request_id, errors)
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors}
+    if status == 429:
         wait = retry_after(answer.headers)
         raise KlaviyoRateLimitError(
-            f"{request}: rate limit reached; Klaviyo takes this call again in {wait:g} s. {_said(body)}".strip(),
-            status=429,
-            code=_first(body).get("code"),
-            request_id=request_id,
+            f"{request}: rate limit reached; Klaviyo takes this call again in {wait:g} s. {_said(errors)}".strip(),
+            code=errors[0]["code"] if errors else None,
             retry_after=wait,
+            **facts,
         )
-    if answer.status >= 500 or not _first(body):
-        source = "" if _first(body) else ", not in Klaviyo's format (a proxy or CDN in between?)"
-        raise unanswered(request, f"answered {answer.status}{source}", answer.status, request_id)
-    first = _first(body)
-    source_of = _source(first)
-    kind, hint = _KINDS.get(answer.status, (KlaviyoValidationError, ""))
-    if answer.status == 403:
+    source_of = _source(errors[0])
+    kind, hint = _KINDS.get(status, (KlaviyoValidationError, ""))
+    if status == 403:
         scopes = ", ".join(request.operation.scopes)
         hint = f" The key is accepted but may not do this: the call needs the scope {scopes}."
     if source_of.get("parameter") == "revision":
         hint = " Set 'revision' in the connection's extra or in the task to one that Klaviyo has published."
-    raise kind(
-        f"{request}: {_said(body)}{hint}".strip(),
-        status=answer.status,
-        code=first.get("code"),
-        pointer=source_of.get("pointer") or source_of.get("parameter"),
-        request_id=request_id,
-    )
+    pointer = source_of.get("pointer") or source_of.get("parameter")
+    raise kind(f"{request}: {_said(errors)}{hint}".strip(), code=errors[0]["code"], pointer=pointer, **facts)
+
+
+def _missing(request: Request, answer: Answer, body: Mapping[str, Any] | None) -> str:
+    """What a success lacks to be one of Klaviyo's; empty when nothing."""
+    if not answer.content.strip():
+        return "with nothing in it" if request.operation.document else ""
+    if "data" not in (body or {}):
+        return "with something that is not in its format"
+    if request.operation.document and not request.is_read and not isinstance((body or {})["data"], Mapping):
+        return "without the data that it should have"
+    return ""
 
 
 def unanswered(
-    request: Request, what: str, status: int | None = None, request_id: str | None = None
+    request: Request,
+    what: str,
+    status: int | None = None,
+    request_id: str | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
 ) -> KlaviyoTransientError | KlaviyoAmbiguousWriteError:
     """The error for a call that left here and was not answered usably."""
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors}
     if request.may_be_repeated:
-        return KlaviyoTransientError(f"{request}: Klaviyo {what}.", status=status, request_id=request_id)
+        return KlaviyoTransientError(f"{request}: Klaviyo {what}.", **facts)
     return KlaviyoAmbiguousWriteError(
-        f"{request}: Klaviyo {what}. Whether it was carried out is not known; it is not repeated blindly.",
-        status=status,
-        request_id=request_id,
+        f"{request}: Klaviyo {what}. Whether it was carried out is not known; it is not repeated blindly.", **facts
     )
+
+
+def klaviyo_errors(body: Mapping[str, Any] | None, status: int) -> list[dict[str, Any]]:
+    """The errors of an answer in Klaviyo's own format; empty when it is not in that: then it proves no refusal.
+
+    Klaviyo publishes ``code``, ``title`` and ``detail``, all texts, for each, and answers with the status beside them.
+    A gateway's ``{"errors": ["slow down"]}`` or ``{"error": {…}}`` is not in its format.
+    """
+    errors = (body or {}).get("errors")
+    if not isinstance(errors, list) or not all(_is_klaviyos(error, status) for error in errors):
+        return []
+    return errors
+
+
+def _is_klaviyos(error: Any, status: int) -> bool:
+    return (
+        isinstance(error, dict)
+        and all(isinstance(error.get(name), str) for name in ("code", "title", "detail"))
+        and is_text(error["code"])
+        and bool(error["code"].strip())
+        and error.get("status", status) in (status, str(status))
+    )
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """True for a text that can be written, stored and sent: without NUL and lone surrogates."""
+    return isinstance(value, str) and _UNCLEAN.search(value) is None
+
+
+def _odd(request: Request | None, what: str) -> KlaviyoApiError:
+    """The error for an answer that is not of the form that Klaviyo publishes."""
+    what = f"answered in a form that it does not publish: {what}"
+    return unanswered(request, what) if request else KlaviyoTransientError(f"Klaviyo {what}.")
+
+
+def _object(value: Any) -> Mapping[str, Any] | None:
+    """An object that may be left out, which Klaviyo also writes as ``null`` or ``[]``; ``None`` for anything else."""
+    if value is None or value == []:
+        return {}
+    return value if isinstance(value, Mapping) else None
+
+
+def _brief(value: Any) -> str:
+    """A value as a message quotes it."""
+    return ascii(value)[:100]
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -205,26 +338,19 @@ def _json_object(content: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _first(body: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    errors = (body or {}).get("errors")
-    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
-        return errors[0]
-    return {}
-
-
-def _source(error: Mapping[str, Any]) -> Mapping[str, Any]:
+def _source(error: Mapping[str, Any]) -> dict[str, str]:
     source = error.get("source")
-    return source if isinstance(source, Mapping) else {}
+    named = source.items() if isinstance(source, Mapping) else ()
+    return {name: value for name, value in named if is_text(value)}
 
 
-def _said(body: Mapping[str, Any] | None) -> str:
-    """Klaviyo's own words, of all errors told; cut to what a person reads."""
-    told = (body or {}).get("errors")
-    errors = [error for error in told if isinstance(error, dict)] if isinstance(told, list) else []
+def _said(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Klaviyo's own words: of the first errors, each cut to what a person reads, and how many more there are."""
     texts = []
-    for error in errors[:5]:
+    for error in errors[:TOLD]:
         source = _source(error)
         place = source.get("pointer") or source.get("parameter")
-        text = str(error.get("detail") or error.get("title") or "")[:500]
-        texts.append(f"{text} ({place})" if place else text)
-    return "; ".join(texts)
+        text = _UNCLEAN.sub("\ufffd", error["detail"] or error["title"])[:500]
+        texts.append(f"{text} ({place[:200]})" if place else text)
+    more = f"; and {len(errors) - TOLD:,} more" if len(errors) > TOLD else ""
+    return "; ".join(texts) + more

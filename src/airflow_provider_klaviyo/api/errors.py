@@ -6,6 +6,9 @@ All of them are plain exceptions: Airflow is not known here. The public import p
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class KlaviyoError(Exception):
     """Anything this package raises on purpose."""
@@ -20,6 +23,7 @@ class KlaviyoApiError(KlaviyoError):
     :param pointer: the field at fault: a JSON pointer into the body, or the name of a parameter.
     :param request_id: Klaviyo's ``x-klaviyo-req-id``; their support asks for it.
     :param retry_after: seconds after which Klaviyo will answer again.
+    :param errors: all error objects of Klaviyo's answer, as they came; empty when there was none in its format.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class KlaviyoApiError(KlaviyoError):
         pointer: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -39,6 +44,13 @@ class KlaviyoApiError(KlaviyoError):
         self.pointer = pointer
         self.request_id = request_id
         self.retry_after = retry_after
+        self.errors = [dict(error) for error in errors]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What Klaviyo says beside an error, the first that has any: ``{"duplicate_profile_id": …}``; or ``{}``."""
+        metas = (error.get("meta") for error in self.errors)
+        return next((dict(meta) for meta in metas if meta and isinstance(meta, Mapping)), {})
 
     def __str__(self) -> str:
         facts = {

@@ -23,7 +23,8 @@ from typing import Any, TypeGuard
 
 import httpx
 
-from airflow_provider_klaviyo.api.document import retry_after
+from airflow_provider_klaviyo.api.cutoff import cut_off
+from airflow_provider_klaviyo.api.document import is_text, retry_after
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -35,6 +36,9 @@ from airflow_provider_klaviyo.api.wire import user_agent
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
+LONGEST_REFRESH = 40.0
+"""Seconds by which a refresh is answered or given up."""
+
 PATIENCE = 60.0
 """Seconds to wait while another process or thread refreshes; longer than a refresh can take."""
 
@@ -43,6 +47,11 @@ MARGIN = 60.0
 
 LIFETIME = 300.0
 """Seconds for which an access token is used when Klaviyo does not say how long it is good."""
+
+LONGEST_LIFETIME = 86_400.0
+"""Seconds for which an access token is used at most, whatever Klaviyo says."""
+
+_PLAIN = {"Accept-Encoding": "identity"}
 
 MAX_BODY = 64 * 1024
 """Bytes of an answer that are read at most."""
@@ -183,14 +192,18 @@ class OAuth:
         used = replaced or self._refresh_token
         asked = time.time()
         body = self._ask(used)
-        access, lifetime, refresh = body.get("access_token"), body.get("expires_in"), body.get("refresh_token") or used
+        access, lifetime, refresh = body.get("access_token"), body.get("expires_in"), body.get("refresh_token")
+        if not is_text(refresh) or not refresh:
+            refresh = used
         if not (isinstance(access, str) and access and access.isascii() and access.isprintable()):
             raise KlaviyoTransientError(f"{self._where}: {self._url} answered 200 without an access token.")
-        seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else LIFETIME
+        seconds = LIFETIME
+        if isinstance(lifetime, int | float) and lifetime > 0:
+            seconds = float(min(lifetime, LONGEST_LIFETIME))
         return Token(
             access=access,
             good_until=asked + seconds - min(MARGIN, seconds / 10),
-            refresh=refresh if isinstance(refresh, str) and refresh != self._refresh_token else None,
+            refresh=refresh if refresh != self._refresh_token else None,
         )
 
     def _ask(self, refresh_token: str) -> Mapping[str, Any]:
@@ -208,7 +221,11 @@ class OAuth:
             trust_env=self._url.startswith("https:"),  # plain http is for this machine, and not to go through a proxy
         )
         try:
-            with client, client.stream("POST", self._url, data=form) as response:
+            with (
+                cut_off(LONGEST_REFRESH) as trace,
+                client,
+                client.stream("POST", self._url, data=form, headers=_PLAIN, extensions={"trace": trace}) as response,
+            ):
                 body = _json_object(response)
         except httpx.HTTPError as error:
             raise KlaviyoTransientError(
@@ -290,7 +307,7 @@ def _header(token: Token) -> str:
 
 def _json_object(response: httpx.Response) -> Mapping[str, Any] | None:
     content = b""
-    for part in response.iter_bytes(MAX_BODY):
+    for part in response.iter_raw(MAX_BODY):
         content += part
         if len(content) > MAX_BODY:
             return None

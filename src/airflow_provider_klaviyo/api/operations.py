@@ -48,6 +48,7 @@ class Operation:
     :param limits: published rate limits.
     :param scopes: the scopes an API key needs, all of them.
     :param success: documented success statuses. The live service may answer another 2xx.
+    :param document: whether a success comes with a JSON:API document, by what Klaviyo publishes.
     :param revisions: the revisions in :data:`REVISIONS` that have this operation.
     """
 
@@ -58,6 +59,7 @@ class Operation:
     limits: Limits
     scopes: tuple[str, ...]
     success: tuple[int, ...]
+    document: bool
     revisions: tuple[str, ...]
 
     @property
@@ -80,6 +82,7 @@ def operations() -> Mapping[str, Operation]:
                 limits=Limits(**row["limits"]),
                 scopes=tuple(row["scopes"]),
                 success=tuple(row["success"]),
+                document=row["document"],
                 revisions=tuple(row["revisions"]),
             )
             for name, row in rows.items()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from airflow_provider_klaviyo.api import operations
-from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import Operation
 
 if TYPE_CHECKING:
     from airflow_provider_klaviyo.api.departure import Departure
 
 MEDIA_TYPE = "application/vnd.api+json"
+
+_LINK = re.compile(r"[!-\[\]-~]+")
+"""Visible ASCII, but for the backslash: what some take for a slash, and others for a part of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +106,28 @@ def following(request: Request, link: str) -> Request:
 def absolute_url(base_url: str, target: str) -> str:
     """Where a request goes.
 
-    :raises KlaviyoApiError: the target names another host than the connection does (a ``links.next`` gone astray):
-        the key is for one host only and is not sent elsewhere.
+    :raises KlaviyoTransientError: the target is not a URL, or names another host than the connection does (a
+        ``links.next`` gone astray): the key is for one host only and is not sent elsewhere.
     """
     try:
         url = urljoin(base_url + "/", target)
         here, there = _origin(base_url), _origin(url)
+        is_plain = is_link(target) and "@" not in urlsplit(url).netloc
     except ValueError:
-        raise KlaviyoApiError(f"Refused to follow a link that is no URL: {target[:200]!r}.") from None
+        is_plain = False
+    if not is_plain:
+        raise KlaviyoTransientError(f"Refused to follow a link that is not a plain URL: {ascii(target)[:200]}.")
     if here != there:
-        raise KlaviyoApiError(
+        raise KlaviyoTransientError(
             f"Refused to follow a link to {there[0]}://{there[1]}:{there[2]}: the connection is for "
             f"{here[0]}://{here[1]}:{here[2]}, and its key is sent to no other host."
         )
     return url
+
+
+def is_link(text: str) -> bool:
+    """True if a text is written as URLs are, with everything unusual percent-encoded."""
+    return _LINK.fullmatch(text) is not None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -21,7 +21,7 @@ def get_tags() -> Call[list[Resource]]:
 def find_tags(name: str) -> Call[list[Resource]]:
     """The tags of exactly this name."""
     found = yield from paginate("get_tags", query={"filter": str(filters.equals("name", name))})
-    return [tag for tag in found if tag.attributes.get("name") == name]
+    return [tag for tag in found if tag.text("name") == name]
 
 
 def create_tag(name: str) -> Call[Resource]:
@@ -30,7 +30,7 @@ def create_tag(name: str) -> Call[Resource]:
     :raises KlaviyoConflictError: there is one of this name.
     """
     body = {"data": {"type": "tag", "attributes": {"name": name}}}
-    return (yield build("create_tag", body=body)).resource
+    return (yield build("create_tag", body=body)).about("tag")
 
 
 def tag_campaigns(tag_id: str, campaign_ids: Sequence[str]) -> Call[None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from platform import python_version
 
 from airflow_provider_klaviyo.api.auth import Auth
+from airflow_provider_klaviyo.api.body import CODINGS
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -45,7 +46,7 @@ class Settings:
     :param base_url: scheme and host, no path.
     :param revision: API revision to ask for.
     :param connect_timeout: seconds to wait for a connection.
-    :param read_timeout: seconds to wait for the next byte of an answer.
+    :param read_timeout: seconds to wait for the next byte of an answer; see :attr:`longest_exchange` for all of it.
     :param guard: carried out before each request; raises if it must not be made.
     :param pacing: waits for each exchange's turn; ``None``: calls are made at once.
     :param count: told of each exchange: its operation, HTTP status if any, and the seconds it waited for its turn.
@@ -59,6 +60,11 @@ class Settings:
     guard: Callable[[Request], Call[None]] = unguarded
     pacing: Pacing | None = None
     count: Callable[[Operation, int | None, float], None] = uncounted
+
+    @property
+    def longest_exchange(self) -> float:
+        """Seconds after its begin, the connecting included, by which an exchange is answered or given up."""
+        return self.connect_timeout + self.read_timeout
 
     @property
     def may_use_proxy(self) -> bool:
@@ -87,6 +93,7 @@ def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
     headers = {
         "Authorization": authorization,
         "Accept": MEDIA_TYPE,
+        "Accept-Encoding": CODINGS,
         "User-Agent": user_agent(),
         "revision": settings.revision,
         "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",

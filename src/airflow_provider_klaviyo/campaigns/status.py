@@ -71,12 +71,15 @@ _UNDER_WAY_OR_SENT = ("Sending", "Variations Sent", "Sent")
 
 
 def matches(status: str, targets: Collection[str]) -> bool:
-    """Whether a status is one of the targets; ``Cancelled`` stands for every ``Cancelled: …`` too."""
+    """True if a status is one of the targets; ``Cancelled`` stands for every status that begins so."""
+    if is_cancelled(status) and CampaignStatus.CANCELLED in targets:
+        return True
     return any(status == target or status.startswith(f"{target}:") for target in targets)
 
 
 def is_cancelled(status: str) -> bool:
-    return matches(status, (CampaignStatus.CANCELLED,))
+    """True if it was cancelled, in whatever way: Klaviyo's pages also show ``Cancelled During Send``, say."""
+    return status.startswith(CampaignStatus.CANCELLED)
 
 
 def is_final(status: str) -> bool:
@@ -99,7 +102,8 @@ def judge(status: str, targets: Collection[str]) -> Verdict:
     if _SCHEDULED in targets and status.startswith(_UNDER_WAY_OR_SENT):
         return Verdict(Outcome.DONE, status)
     if is_final(status):
-        return Verdict(Outcome.FAILED, status, REMEDIES.get(status, ""))
+        reason = REMEDIES.get(status) or (REMEDIES[CampaignStatus.CANCELLED] if is_cancelled(status) else "")
+        return Verdict(Outcome.FAILED, status, reason)
     return Verdict(Outcome.PENDING, status)
 
 

@@ -5,11 +5,14 @@ No clock and no I/O here, so that a worker's loop and a trigger's loop end alike
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
+from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoError,
@@ -29,6 +32,9 @@ JITTER = 0.1
 LONGEST_BACKOFF = 300.0
 """Seconds between looks, at most, while they keep failing; unless the interval is longer anyhow."""
 
+LONGEST_ERRORS = 10_000
+"""Characters, as JSON, of Klaviyo's errors in an event, at most: events are kept in Airflow's database."""
+
 LONGEST_PAUSE = 900.0
 """Seconds between looks at a campaign whose send time is far off, at most: a person may cancel it meanwhile."""
 
@@ -39,7 +45,7 @@ REVERTED = "It is a draft again: somebody reverted the send. It goes out only if
 
 
 class ErrorFacts(TypedDict):
-    """A :class:`KlaviyoApiError` in plain values."""
+    """A :class:`KlaviyoApiError` in plain values; of Klaviyo's own ``errors`` the first ones, where they are long."""
 
     kind: str
     message: str
@@ -47,6 +53,7 @@ class ErrorFacts(TypedDict):
     code: str | None
     pointer: str | None
     request_id: str | None
+    errors: NotRequired[list[dict[str, Any]]]
 
 
 class WaitEvent(TypedDict):
@@ -151,7 +158,7 @@ class Wait:
 def facts(error: KlaviyoError) -> ErrorFacts:
     """An error in plain values."""
     known = error if isinstance(error, KlaviyoApiError) else KlaviyoApiError(str(error))
-    return ErrorFacts(
+    plain = ErrorFacts(
         kind=type(error).__name__,
         message=known.message,
         status=known.status,
@@ -159,7 +166,28 @@ def facts(error: KlaviyoError) -> ErrorFacts:
         pointer=known.pointer,
         request_id=known.request_id,
     )
+    if storable := list(_storable(known.errors)):
+        plain["errors"] = storable
+    return plain
+
+
+def _storable(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The first of Klaviyo's errors, as many as a database takes."""
+    size = 0
+    for error in errors:
+        try:
+            text = json.dumps(error, ensure_ascii=False, allow_nan=False)
+        except (ValueError, RecursionError):
+            return
+        size += len(text)
+        if size > LONGEST_ERRORS or r"\u0000" in text or not is_text(text):
+            return
+        yield error
 
 
 def _epoch(moment: str | None) -> float | None:
-    return datetime.fromisoformat(moment).timestamp() if moment else None
+    """Seconds since the epoch; ``None`` for what is not a moment: it only helps to look at the right time."""
+    try:
+        return datetime.fromisoformat(moment).timestamp() if moment else None
+    except (ValueError, OverflowError):
+        return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_klaviyo.api import campaigns
 from airflow_provider_klaviyo.api.calls import Call
@@ -45,7 +46,7 @@ class Observation:
     send_time: str | None = None
 
 
-Glance = Callable[[str, str | None, float], Observation | None]
+Glance = Callable[[str, Any, float], Observation | None]
 """What a campaign's status and ``send_time``, as a list of many campaigns tells them, mean for one wait at a time (in
 seconds since the epoch); ``None`` when it takes a look of its own to say."""
 
@@ -56,17 +57,17 @@ def look_at_campaign(campaign_id: str, target_statuses: Collection[str]) -> Call
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
     campaign = yield from campaigns.get_campaign(campaign_id)
-    return observe(campaign.attributes["status"], campaign.attributes.get("send_time"), target_statuses)
+    return observe(campaign.text("status"), campaign.attributes.get("send_time"), target_statuses)
 
 
-def observe(status: str, send_time: str | None, target_statuses: Collection[str]) -> Observation:
-    """What a campaign's status means for a wait."""
+def observe(status: str, send_time: Any, target_statuses: Collection[str]) -> Observation:
+    """What a campaign's status means for a wait. A ``send_time`` that is not a text is taken for none."""
     verdict = judge(status, target_statuses)
     is_for_the_send = (
         judge(CampaignStatus.SENT, target_statuses).outcome is Outcome.DONE
         and judge(CampaignStatus.SCHEDULED, target_statuses).outcome is Outcome.PENDING
     )
-    return Observation(verdict, send_time=send_time if is_for_the_send else None)
+    return Observation(verdict, send_time=send_time if is_for_the_send and isinstance(send_time, str) else None)
 
 
 def look_at_send_job(campaign_id: str) -> Call[Observation]:
@@ -80,10 +81,10 @@ def look_at_send_job(campaign_id: str) -> Call[Observation]:
         verdict = judge_job((yield from campaigns.get_send_job(campaign_id)))
     except KlaviyoNotFoundError:
         campaign = yield from campaigns.get_campaign(campaign_id)
-        return Observation(Verdict(Outcome.PENDING, campaign.attributes["status"]))
+        return Observation(Verdict(Outcome.PENDING, campaign.text("status")))
     if verdict.outcome is Outcome.FAILED:
         campaign = yield from campaigns.get_campaign(campaign_id)
-        why = judge(campaign.attributes["status"], ())
+        why = judge(campaign.text("status"), ())
         verdict = Verdict(Outcome.FAILED, why.status, why.reason or verdict.reason)
     return Observation(verdict)
 
@@ -103,7 +104,7 @@ class SendJobGlance:
         self._trust = interval
         self._trusted_until: float | None = None
 
-    def __call__(self, status: str, send_time: str | None, now: float) -> Observation | None:
+    def __call__(self, status: str, send_time: Any, now: float) -> Observation | None:
         if self._trusted_until is None:
             self._trusted_until = now + self._trust
         moved = status != self._status and status not in PREPARING

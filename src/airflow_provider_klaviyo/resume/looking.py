@@ -41,8 +41,7 @@ def begin_by(hook: KlaviyoHook, noted_at: float) -> float:
 
 def longest_exchange(hook: KlaviyoHook) -> float:
     """Seconds after its begin by which a call is answered or given up."""
-    settings = hook.get_conn().settings
-    return settings.connect_timeout + settings.read_timeout
+    return hook.get_conn().settings.longest_exchange
 
 
 def settled_after(moment: float) -> float:

@@ -177,7 +177,7 @@ class KlaviyoCampaignStatusSensor(KlaviyoCampaignSensor):
     A draft is waited for; a campaign that is sent or cancelled, and was to be something else, fails the task. One
     request a look.
 
-    :param target_statuses: statuses to wait for; ``Cancelled`` stands for every ``Cancelled: …``.
+    :param target_statuses: statuses to wait for; ``Cancelled`` stands for every status that begins so.
 
     The other parameters are those of :class:`KlaviyoCampaignSensor`.
     """

@@ -35,7 +35,7 @@ __all__ = [
 class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
     """Waits until a campaign has one of some statuses, or can no longer get it. One request for up to 100 looks.
 
-    :param target_statuses: statuses to wait for; ``Cancelled`` stands for every ``Cancelled: …``.
+    :param target_statuses: statuses to wait for; ``Cancelled`` stands for every status that begins so.
     :param after_send: whether the waiting task put the campaign on its way: then a draft means that somebody reverted.
     :param kill_action: what becomes of the send when a person marks the waiting task as failed: ``keep``, ``revert`` or
         ``cancel``; Airflow 3.3 and later. Any other end of the wait leaves it alone.

@@ -66,11 +66,15 @@ def settle(event: WaitEvent) -> WaitEvent:
             code=facts["code"],
             pointer=facts["pointer"],
             request_id=facts["request_id"],
+            errors=facts.get("errors", ()),
         )
     return event
 
 
 def _is_error(facts: Any) -> bool:
-    return isinstance(facts, Mapping) and all(
-        name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items()
+    return (
+        isinstance(facts, Mapping)
+        and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())
+        and isinstance(facts.get("errors", []), list)
+        and all(isinstance(error, Mapping) for error in facts.get("errors", []))
     )

@@ -27,6 +27,7 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
+from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -248,7 +249,8 @@ class Poller:
 
     def _glance(self, ask: _Ask, campaign: Mapping[str, Any]) -> None:
         glance = ask.subject.glance
-        observation = glance and glance(campaign["status"], campaign["send_time"], time.time())
+        status, send_time = campaign.get("status"), campaign.get("send_time")
+        observation = glance(status, send_time, time.time()) if glance and is_text(status) else None
         if observation is None:
             self._put_singly(ask)
         else:

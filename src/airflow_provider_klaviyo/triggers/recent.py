@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel, list_campaigns
+from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_final
 from airflow_provider_klaviyo.campaigns.watch import LIST_SIZE
 
@@ -19,6 +21,8 @@ OVERLAP = timedelta(minutes=5)
 """By how much a look reaches back behind the last one, for clocks that differ and for late readings."""
 
 FIELDS = ("name", "status", "send_time", "updated_at")
+
+log = logging.getLogger(__name__)
 
 UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
 
@@ -58,7 +62,16 @@ class RecentCampaigns:
         return list(self._known.values())
 
     def _list(self, channels: Sequence[Channel], wanted: filters.Filter) -> Call[list[dict[str, Any]]]:
-        return list_campaigns(channels=channels, filter=wanted, fields=FIELDS)
+        """Rows whose name, status and send time can be relied on to be texts. One without a status is on its way."""
+        rows = yield from list_campaigns(channels=channels, filter=wanted, fields=FIELDS)
+        for row in rows:
+            for name in ("name", "status"):
+                if not is_text(row.get(name)):
+                    log.warning("Campaign %s: Klaviyo answered without a %s.", row["id"], name)
+                    row[name] = ""
+            if not is_text(row.get("send_time")):
+                row["send_time"] = None
+        return rows
 
     def _take_in(self, found: list[dict[str, Any]], now: datetime, gone: Collection[str]) -> None:
         for row in found:
@@ -76,4 +89,8 @@ class RecentCampaigns:
 
 
 def _before(moment: str | None, other: datetime) -> bool:
-    return moment is not None and datetime.fromisoformat(moment).astimezone(UTC) < other
+    """True for a moment before the other; not for what is not a moment."""
+    try:
+        return moment is not None and datetime.fromisoformat(moment).astimezone(UTC) < other
+    except (ValueError, OverflowError):
+        return False

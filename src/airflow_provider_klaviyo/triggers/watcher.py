@@ -46,7 +46,7 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
 
     *Rate limit*: each interval, one request a channel, and one for every 100 campaigns on their way.
 
-    :param statuses: statuses to fire for; ``Cancelled`` stands for every ``Cancelled: …``.
+    :param statuses: statuses to fire for; ``Cancelled`` stands for every status that begins so.
     :param channel: ``email``, ``sms`` or ``mobile_push``; default: all of them.
     :param name_contains: only campaigns with this in their name, in upper or lower case; default: all.
     :param klaviyo_conn_id: connection of type ``klaviyo``.
