@@ -104,9 +104,9 @@ $(OLDEST_READY): $(TOOLS) requirements-oldest.lock pyproject.toml
 
 # Not locked: it is resolved anew whenever it is made.
 $(NEXT_READY): $(TOOLS) requirements.lock pyproject.toml
-	@echo "Installing an $(NEXT_AIRFLOW) (about 160 packages) ..."
+	@echo "Installing $(NEXT_AIRFLOW) (about 160 packages) ..."
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-next
 	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group test --editable ".[sandbox,redis]" \
 		$(foreach package,$(MAY_BE_PRE_RELEASES),--prerelease-package $(package)=allow) "$(NEXT_AIRFLOW)"
-	@echo "Installed Airflow $$($(BIN)/uv pip show --quiet --python $(NEXT)/python apache-airflow | sed -n 's/^Version: //p')"
+	@$(NEXT)/python -c 'from importlib.metadata import version; print("Installed Airflow", version("apache-airflow"))'
 	@touch $@
