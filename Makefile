@@ -13,8 +13,15 @@ NEWER_THAN_OLDEST := apache-airflow-providers-common-compat asgiref klaviyo-api 
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--extra sandbox --extra redis --group test
 
+# The newest Airflow there is, a pre-release or not, with the newest of everything else; only one newer than the locked.
+NEXT := .venv-next/bin
+NEXT_READY := .venv-next/.ready
+NEXT_AIRFLOW = apache-airflow>$(shell sed -n 's/^apache-airflow==//p' requirements.lock)
+MAY_BE_PRE_RELEASES := apache-airflow apache-airflow-core apache-airflow-task-sdk
+STORIES := $(addprefix tests/live/test_,cleared.py edited.py kill.py lifecycle.py metrics.py waiting.py warehouse.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-live test-oldest proof bench lint format lock screenshots clean
+.PHONY: help demo test test-fast test-live test-oldest test-next proof bench lint format lock screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +42,10 @@ test-live: $(READY)  ## Run the tests that share one real Airflow
 
 test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
 	@$(OLDEST)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
+
+test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
+	@$(NEXT)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
+	@$(NEXT)/python -m pytest -q -m live $(STORIES)
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
 	@$(BIN)/python -m benchmarks.never_twice --exhaustive
@@ -64,7 +75,7 @@ screenshots: $(READY)  ## Take the pictures in docs/images (needs Chromium)
 	@$(BIN)/python -m scripts.screenshot
 
 clean:  ## Remove everything that make has made
-	@rm -rf .venv .venv-oldest .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-oldest .venv-next .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TOOLS):
@@ -74,7 +85,7 @@ $(TOOLS):
 	@echo "Making .venv with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv --clear .venv || { \
 		echo "Could not make .venv. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13"
 	@touch $@
 
 # Compiled at once, because Airflow starts its many processes twice as fast from byte code.
@@ -89,4 +100,13 @@ $(OLDEST_READY): $(TOOLS) requirements-oldest.lock pyproject.toml
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-oldest
 	@$(BIN)/uv pip install --quiet --python $(OLDEST)/python --compile-bytecode --requirement requirements-oldest.lock
 	@$(BIN)/uv pip install --quiet --python $(OLDEST)/python --no-deps --editable .
+	@touch $@
+
+# Not locked: it is resolved anew whenever it is made.
+$(NEXT_READY): $(TOOLS) requirements.lock pyproject.toml
+	@echo "Installing $(NEXT_AIRFLOW) (about 160 packages) ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-next
+	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group test --editable ".[sandbox,redis]" \
+		$(foreach package,$(MAY_BE_PRE_RELEASES),--prerelease-package $(package)=allow) "$(NEXT_AIRFLOW)"
+	@$(NEXT)/python -c 'from importlib.metadata import version; print("Installed Airflow", version("apache-airflow"))'
 	@touch $@

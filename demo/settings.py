@@ -36,7 +36,8 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
     """Return the environment of all components.
 
     Airflow's defaults suit production: a dead triggerer is noticed after 30 s, a dead worker after 300 s. Here it is
-    3 s and 10 s. Cron schedules are off, so that only what was triggered runs.
+    3 s and 10 s, and a killed task is given 5 s: Airflow 3.4 gives it 60 s by default, and it has to end before it
+    is taken for dead. Cron schedules are off, so that only what was triggered runs.
     """
     options: dict[str, dict[str, object]] = {
         "core": {
@@ -50,6 +51,7 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
             "execution_api_server_url": f"http://127.0.0.1:{execution_port}/execution/",
             "fernet_key": base64.urlsafe_b64encode(os.urandom(32)).decode(),
             "test_connection": "Enabled",
+            "killed_task_cleanup_time": 5,
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{home.resolve()}/airflow.db?timeout={LOCKED}"},
         "api": {

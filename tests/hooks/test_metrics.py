@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from packaging.version import Version
 
+from tests.support.airflow_versions import AIRFLOW
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
+from tests.support.statsd import StatsD
+
+AS_TASKS_BEGIN = """
+from airflow.sdk.configuration import conf
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics import stats_utils
+stats.initialize(
+    factory=stats_utils.get_stats_factory(), export_legacy_names=conf.getboolean("metrics", "legacy_names_on")
+)
+"""
+"""What Airflow does first in the processes of tasks and triggers since 3.3; before, metrics set themselves up."""
 
 CALLS = f"""
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
@@ -36,27 +48,6 @@ asyncio.run(main())
 """
 
 
-class StatsD:
-    """Listens to metrics on a UDP port."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.2)
-        self.port: int = self._socket.getsockname()[1]
-
-    def heard(self) -> list[str]:
-        lines: list[str] = []
-        try:
-            while True:
-                lines += self._socket.recv(65536).decode().splitlines()
-        except TimeoutError:
-            return [line.removeprefix("airflow.") for line in lines if "klaviyo" in line]
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
 def statsd() -> Iterator[StatsD]:
     server = StatsD()
@@ -67,13 +58,9 @@ def statsd() -> Iterator[StatsD]:
 def run(script: str, klaviyo: Klaviyo, statsd: StatsD, **extra: object) -> None:
     """Run something in a process of its own, as Airflow does."""
     connection = {"conn_type": "klaviyo", "host": klaviyo.url, "password": "pk_metrics", "extra": extra}
-    env = {
-        "AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection),
-        "AIRFLOW__METRICS__STATSD_ON": "True",
-        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
-        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-    }
-    subprocess.run([sys.executable, "-c", script], env={**os.environ, **env}, check=True, capture_output=True)
+    env = {**os.environ, **statsd.settings(), "AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
+    code = script if Version("3.3") > AIRFLOW else AS_TASKS_BEGIN + script
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
 
 
 def test_each_exchange_is_counted_by_operation_and_status(klaviyo: Klaviyo, statsd: StatsD) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from demo.local_airflow import LocalAirflow
+from tests.support.statsd import StatsD
 
 HERE = Path(__file__).parent
 EXAMPLE_DAGS = HERE.parents[1] / "example_dags"
@@ -30,11 +31,19 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+def statsd() -> Iterator[StatsD]:
+    """Hears the metrics of the Airflow that is shared."""
+    server = StatsD()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def airflow(sandbox: Sandbox, statsd: StatsD, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     """An Airflow with the example DAGs and the live tests' own; ``klaviyo_default`` points at the sandbox."""
     connection = {"conn_type": "klaviyo", "host": sandbox.url, "password": "pk_live_tests"}
     home = tmp_path_factory.mktemp("airflow")
-    env = {"AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
+    env = {**statsd.settings(), "AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
     with LocalAirflow(home, EXAMPLE_DAGS, HERE / "dags", env=env) as running:
         running.wait_ready()
         yield running

@@ -1,7 +1,8 @@
 """Every DAG parse and every task start imports the provider anew, so what it imports is counted.
 
-Each measurement runs in a fresh interpreter and is what the provider adds to ``import airflow.sdk``, in seconds of
-processor time, so that a busy machine does not count.
+Each measurement runs in a fresh interpreter and is what the provider adds to the names that every DAG file takes from
+``airflow.sdk``. Its time is a share of what those names cost in the same interpreter, so that neither a slow machine
+nor an Airflow that imports them lazily counts; it is processor time, so that a busy machine does not count.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
-LIMIT_SECONDS = 0.050
+LIMIT_SHARE = 0.15
 ATTEMPTS = 5
 MEASURE = """
 import json, sys, time
-import airflow.sdk
+started = time.process_time()
+from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator, Param, task, task_group
+airflow_seconds = time.process_time() - started
 before = set(sys.modules)
 started = time.process_time()
 import {module}
@@ -29,7 +32,7 @@ if pydantic := sys.modules.get("pydantic"):
         for attribute, value in vars(sys.modules[name]).items()
         if isinstance(value, type) and issubclass(value, pydantic.BaseModel) and value.__module__ == name
     ]
-print(json.dumps({{"seconds": seconds, "added": sorted(added), "models": models}}))
+print(json.dumps({{"share": seconds / airflow_seconds, "added": sorted(added), "models": models}}))
 """
 MODULES = [
     "airflow_provider_klaviyo.operators.campaigns",
@@ -41,9 +44,9 @@ MODULES = [
 @pytest.mark.parametrize("module", MODULES)
 def test_importing_adds_little_time(module: str, run_python: Callable[[str], Any]) -> None:
     measured: list[float] = []
-    while len(measured) < ATTEMPTS and min(measured, default=LIMIT_SECONDS) >= LIMIT_SECONDS:
-        measured.append(run_python(MEASURE.format(module=module))["seconds"])
-    assert min(measured) < LIMIT_SECONDS, f"best of {measured}"
+    while len(measured) < ATTEMPTS and min(measured, default=LIMIT_SHARE) >= LIMIT_SHARE:
+        measured.append(run_python(MEASURE.format(module=module))["share"])
+    assert min(measured) < LIMIT_SHARE, f"best of {measured}"
 
 
 @pytest.mark.parametrize("module", MODULES)
