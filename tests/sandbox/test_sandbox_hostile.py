@@ -195,7 +195,17 @@ def cursor(text: str) -> str:
         *({"sort": text} for text in ("-", "--created", "created,updated", "nonsense", "\x00", "")),
         *(
             {"filter": text}
-            for text in ("and(" * 1800, "(" * 5000, "equals(" * 900, "[" * 5000, '"', "'", "\\", "\x00")
+            for text in (
+                "and(" * 1200,
+                "(" * 5000,
+                "equals(" * 700,
+                "[" * 5000,
+                "any(id," + "[" * 1500,
+                '"',
+                "'",
+                "\\",
+                "\x00",
+            )
         ),
         {"filter": f"greater-than(created,{'9' * 20}-01-01T00:00:00Z)"},
         {"filter": "greater-than(created,0001-01-01T00:00:00+23:59)"},

@@ -161,7 +161,7 @@ def _selected(call: Call, resources: Iterable[Resource], readers: Mapping[str, F
     if not expression:
         return list(resources)
     allowed = published(call.operation.id, call.revision).get("filters", {})
-    clauses = filters.check(filters.parse(expression), allowed)
+    clauses = filters.check(filters.parse(expression), allowed, call.now)
 
     def value(resource: Resource, clause: filters.Clause) -> Any:
         actual = _field(call.store, resource, clause.field, readers)

@@ -94,7 +94,7 @@ def _message(store: Store, message: Resource, context: Mapping[str, Any]) -> dic
                 "silent": False,
                 "title": render(content.get("title"), context),
                 "body": render(content.get("body"), context),
-                "buttons": [button["label"] for button in content.get("action_buttons") or ()],
+                "buttons": [button.get("label") for button in content.get("action_buttons") or ()],
                 "opens": definition["options"]["on_open"],
                 "data": definition["kv_pairs"],
             }
