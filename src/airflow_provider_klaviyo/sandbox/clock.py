@@ -9,7 +9,10 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 """Where the clock ends: what is reckoned from it must be a time that can be written, too."""
 
 FASTEST = 1e6
-_WRITTEN = (datetime.min.replace(tzinfo=UTC).timestamp(), datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())
+"""The most sandbox seconds in a real second."""
+
+WRITTEN = (datetime.min.replace(tzinfo=UTC).timestamp(), datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())
+"""The first and the last time that can be written."""
 
 
 class Clock:
@@ -53,7 +56,7 @@ def iso(timestamp: float) -> str:
 
     One before the year 1 or after the year 9999 is written as the first or the last that can be.
     """
-    first, last = _WRITTEN
+    first, last = WRITTEN
     return datetime.fromtimestamp(min(max(timestamp, first), last), UTC).isoformat(timespec="microseconds")
 
 

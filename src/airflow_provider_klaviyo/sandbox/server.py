@@ -74,11 +74,16 @@ class Server:
                 raise refusal(403, "permission_denied", "Forbidden.", "Controls answer to this machine only.")
             return await handler(request)
         except RefusedError as refused:
-            if is_control:
-                return web.json_response({"error": refused.reasons[0].detail}, status=refused.status)
-            entry = Entry(operation=None, method=request.method, path=_shown(request.path), status=refused.status)
-            self.journal.begin(entry)
-            return _response(Outgoing(refused.status, refused.body(), self.klaviyo.headers()))
+            answer = self._refused(request, refused, is_control)
+            answer.force_close()  # what follows a body that cannot be read is not known to be a request
+            return answer
+
+    def _refused(self, request: web.Request, refused: RefusedError, is_control: bool) -> web.Response:
+        if is_control:
+            return web.json_response({"error": refused.reasons[0].detail}, status=refused.status)
+        path = request.path.encode(errors="replace").decode()
+        self.journal.begin(Entry(operation=None, method=request.method, path=path, status=refused.status))
+        return _response(Outgoing(refused.status, refused.body(), self.klaviyo.headers()))
 
     # --- the API ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,11 @@ class Server:
             return _response(before)
         if fault and fault.fault == "drop_before_commit":
             return _cut(request)
-        outgoing = self.klaviyo.answer(asked, stale=fault is not None and fault.fault == "stale")
+        try:
+            outgoing = self.klaviyo.answer(asked, stale=fault is not None and fault.fault == "stale")
+        except Exception:
+            entry.status = 500
+            raise
         entry.committed, entry.revision = outgoing.committed, outgoing.revision
         entry.request_id = outgoing.headers["x-klaviyo-req-id"]
         if fault and fault.fault == "drop_after_commit":
@@ -235,11 +244,6 @@ async def _json(request: web.Request) -> Any:
         return jsontext.read(content)
     except ValueError as error:
         raise refusal(400, "invalid", "Invalid input.", f"The body is not JSON: {error}.") from None
-
-
-def _shown(path: str) -> str:
-    """A path for the request log, which holds only texts that can be written."""
-    return path.encode(errors="replace").decode()
 
 
 def _response(outgoing: Outgoing) -> web.Response:
