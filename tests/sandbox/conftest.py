@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from tests.sandbox.hostile import Target
 from tests.sandbox.sandbox_api import STILL, Api
 
 
@@ -36,3 +37,19 @@ def api(connect: Callable[..., Api]) -> Iterator[Api]:
     """A client of a sandbox whose clock only moves when told."""
     with Sandbox(limits=False, speed=STILL, strict=True) as running:
         yield connect(running.url)
+
+
+@pytest.fixture(scope="module")
+def _target() -> Iterator[Target]:
+    with Sandbox(limits=False, speed=STILL, strict=True) as sandbox:
+        found = Target(sandbox)
+        yield found
+        found.api.http.close()
+
+
+@pytest.fixture
+def target(_target: Target) -> Iterator[Target]:
+    """A fresh account; in the end the page and a send must work."""
+    _target.api.http.post("/sandbox/reset")
+    yield _target
+    _target.check_works()

@@ -7,6 +7,7 @@ sandbox:
 
 - Whoever is on the list named is only taken off it by unsubscribing.
 - Nobody confirms: on a list with double opt-in, subscribing changes nothing, unless it is a historical import.
+- A row whose identifiers are two people's changes neither; a subscription has no job that could report it.
 - Suppressing an unknown address makes a profile. Who is suppressed already, or is not, is skipped.
 """
 
@@ -63,6 +64,7 @@ def _import(store: Store, job: Resource, now: str) -> Resource:
     profile_ids, error_ids = [], []
     for number, row in enumerate(job.internal["rows"]):
         try:
+            directory.meant(row["attributes"], row.get("id"))
             profile, _ = directory.upsert(row["attributes"], now, row.get("id"))
         except RefusedError as refused:
             error_ids.append(_import_error(store, refused, number, row))
@@ -139,17 +141,19 @@ def _consent(store: Store, data: Mapping[str, Any], now: str) -> None:
     directory = Directory(store)
     for row in data["attributes"]["profiles"]["data"]:
         given, consents = row["attributes"], _consents(row)
+        try:
+            known = directory.meant(given, row.get("id"))
+        except RefusedError:
+            continue
         if "UNSUBSCRIBED" in consents.values():
-            profile = directory.find(given, row.get("id"))
-            if profile and group and profile.id in group.relationships["profiles"]:
-                leave(store, group, {profile.id}, now)
+            if known and group and known.id in group.relationships["profiles"]:
+                leave(store, group, {known.id}, now)
                 group = store.get("list", group.id)
-            elif profile:
-                _put_consent(store, profile, consents)
+            elif known:
+                _put_consent(store, known, consents)
             continue
         if group and group.attributes["opt_in_process"] == "double_opt_in" and not is_historical:
             continue
-        known = directory.find(given, row.get("id"))
         is_addressed = bool(given.get("email") or given.get("phone_number"))
         if known is None and (not is_addressed or (group is None and is_historical)):
             continue

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from airflow_provider_klaviyo.sandbox.clock import FASTEST, Clock
+
 LIMITS = ("on", "off")
 
 
@@ -32,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="klaviyo-sandbox", description="A local Klaviyo that sends nothing.")
     serve = parser.add_subparsers(required=True).add_parser("serve", help="run the sandbox until interrupted")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=8025, help="port, 0 for a free one (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8025, help="port, 0 for a free one (default: %(default)s)")
     serve.add_argument("--limits", choices=LIMITS, default="on", help="enforce rate limits (default: %(default)s)")
     serve.add_argument("--speed", type=_speed, default=1.0, help="sandbox seconds per real second (default: 1)")
     serve.add_argument("--data", type=Path, help="keep the state in this file, and take it up again")
@@ -67,11 +69,18 @@ async def _serve(arguments: argparse.Namespace) -> None:
     serving.klaviyo.saved()
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 65535")
+    return port
+
+
 def _speed(text: str) -> float:
-    speed = float(text)
-    if not speed > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
-    return speed
+    try:
+        return Clock(float(text)).speed
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and up to {FASTEST:.0f}") from None
 
 
 def _is_loopback(host: str) -> bool:

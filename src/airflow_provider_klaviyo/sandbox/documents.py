@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from airflow_provider_klaviyo.api.schemas import published
-from airflow_provider_klaviyo.sandbox import filters
+from airflow_provider_klaviyo.sandbox import filters, jsontext
 from airflow_provider_klaviyo.sandbox.call import Call
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.consent import subscriptions
@@ -161,7 +161,7 @@ def _selected(call: Call, resources: Iterable[Resource], readers: Mapping[str, F
     if not expression:
         return list(resources)
     allowed = published(call.operation.id, call.revision).get("filters", {})
-    clauses = filters.check(filters.parse(expression), allowed)
+    clauses = filters.check(filters.parse(expression), allowed, call.now)
 
     def value(resource: Resource, clause: filters.Clause) -> Any:
         actual = _field(call.store, resource, clause.field, readers)
@@ -206,7 +206,7 @@ def _start(call: Call, resources: Sequence[Resource]) -> int:
     if not cursor:
         return 0
     try:
-        offset, after = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        offset, after = jsontext.read(base64.urlsafe_b64decode(cursor.encode()))
         offset = max(0, int(offset))
     except (ValueError, TypeError):
         raise invalid(f"Invalid cursor {cursor!r}.", parameter="page[cursor]") from None

@@ -19,6 +19,8 @@ FAULTS: Mapping[str, str] = {
     "garbage": "writes, then answers 200 with something that is not JSON",
     "stale": "the next `reads` of campaigns are answered as if the last write had not happened",
 }
+LONGEST = 366 * 86400
+"""The most seconds that a fault waits, or has others wait."""
 STALE_READS = ("get_campaign", "get_campaigns")
 
 
@@ -53,18 +55,22 @@ class Rule:
         return self.operation == "*" or (operation is not None and operation.id == self.operation)
 
 
-def rule(given: Mapping[str, Any]) -> Rule:
+def rule(given: object) -> Rule:
     """A rule from its JSON.
 
     :raises ValueError: it is not understood; the message says why.
     """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"A fault is an object (a dict), not {given!r}.")
     fields = dict(given)
-    fault = str(fields.get("fault"))
-    if fault not in FAULTS:
+    fault = fields.get("fault")
+    if not isinstance(fault, str) or fault not in FAULTS:
         raise ValueError(f"fault {fault!r} is not known. Known: {', '.join(FAULTS)}.")
     if fault == "stale":
         fields["times"] = fields.pop("reads", fields.get("times", 1))
     operation = fields.setdefault("operation", "*")
+    if not isinstance(operation, str):
+        raise ValueError(f"operation is an operation's id or alias, or '*', not {operation!r}.")
     if operation != "*":
         try:
             fields["operation"] = get(operation).id
@@ -76,17 +82,25 @@ def rule(given: Mapping[str, Any]) -> Rule:
     result = Rule(**fields)
     if fault == "stale" and operation not in ("*", *STALE_READS):
         raise ValueError(f"stale is for {' and '.join(STALE_READS)}, not {operation}.")
-    if not (result.times is None or _is_count(result.times)) or not _is_count(result.skip):
-        raise ValueError(f"times and skip are whole numbers, not {result.times!r} and {result.skip!r}.")
-    if fault.startswith("status_") and not (isinstance(result.status, int) and 400 <= result.status <= 599):
-        raise ValueError(f"{fault} needs a status from 400 to 599, not {result.status!r}.")
-    if fault == "delay" and not (isinstance(result.seconds, int | float) and result.seconds >= 0):
-        raise ValueError(f"delay needs seconds, not {result.seconds!r}.")
+    _check_numbers(result)
     if result.when not in ("before", "after"):
         raise ValueError(f"when is 'before' or 'after', not {result.when!r}.")
     if fault == "throttle" and result.retry_after is None:
         result.retry_after = 1
     return result
+
+
+def _check_numbers(given: Rule) -> None:
+    if not (given.times is None or _is_count(given.times)) or not _is_count(given.skip):
+        raise ValueError(f"times and skip are whole numbers, not {given.times!r} and {given.skip!r}.")
+    is_status = _is_count(given.status) and 400 <= (given.status or 0) <= 599
+    if not is_status and (given.status is not None or given.fault.startswith("status_")):
+        raise ValueError(f"{given.fault} needs a status from 400 to 599, not {given.status!r}.")
+    is_time = isinstance(given.seconds, float) or _is_count(given.seconds)
+    if not (is_time and 0 <= (given.seconds or 0) <= LONGEST) and (given.seconds is not None or given.fault == "delay"):
+        raise ValueError(f"{given.fault} needs seconds from 0 to {LONGEST}, not {given.seconds!r}.")
+    if given.retry_after is not None and not (_is_count(given.retry_after) and given.retry_after <= LONGEST):
+        raise ValueError(f"retry_after is a whole number of seconds up to {LONGEST}, not {given.retry_after!r}.")
 
 
 def _is_count(value: object) -> bool:

@@ -25,6 +25,12 @@ BARE_TYPES: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+PLANNED = ("scheduled_at", "expires_at")
+"""The times that may lie ahead."""
+
+DEEPEST = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Bare:
     """An unquoted value, not yet read as a number, boolean or datetime."""
@@ -49,16 +55,25 @@ def parse(text: str) -> list[Clause]:
     return _Parser(text).clauses()
 
 
-def check(clauses: list[Clause], published: Mapping[str, Any]) -> list[Clause]:
+def check(clauses: list[Clause], published: Mapping[str, Any], now: float) -> list[Clause]:
     """The conditions with their values as Python values: strings, numbers, booleans, or seconds since 1970 for a time.
 
     ``equals`` takes one value also where only its list form is published, as for a list's ``name`` and a member's
     ``email``: clients of the live service send ``equals(name,"Newsletter")``.
 
+    A time ahead is refused, but for :data:`PLANNED` fields. Live accounts were reported to refuse it for a campaign's
+    ``updated_at`` and an event's ``datetime`` after ``greater-than``; for other fields and operators it is a choice.
+
     :param published: allowed fields with their operators and type of value.
+    :param now: seconds since 1970.
     :raises RefusedError: 400 for a field, an operator or a value that is not allowed.
     """
-    return [_checked(clause, published) for clause in clauses]
+    checked = [_checked(clause, published) for clause in clauses]
+    for clause in checked:
+        is_time = published[clause.field].get("value", {}).get("format") == "date-time"
+        if is_time and clause.field not in PLANNED and clause.value > now:
+            raise invalid("End date may not be in the future: YYYY-mm-ddTHH:MM:SS", pointer=clause.field)
+    return checked
 
 
 def holds(clause: Clause, actual: Any) -> bool:
@@ -100,6 +115,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[str | Bare | tuple[str]] = []
+        self.depth = 0
         position = 0
         text = text.rstrip()
         while position < len(text):
@@ -113,6 +129,7 @@ class _Parser:
                 self.tokens.append(found["mark"])
             else:
                 self.tokens.append(Bare(found["word"]))
+        self.tokens.reverse()
 
     def wrong(self, what: str) -> Exception:
         return invalid(f"Invalid filter {self.text!r}: {what}.", parameter="filter")
@@ -120,7 +137,7 @@ class _Parser:
     def next(self) -> str | Bare | tuple[str]:
         if not self.tokens:
             raise self.wrong("it ends too early")
-        return self.tokens.pop(0)
+        return self.tokens.pop()
 
     def expect(self, mark: str) -> None:
         if (symbol := self.next()) != mark:
@@ -139,11 +156,15 @@ class _Parser:
             raise self.wrong(f"expected an operator, not {_plain(name)!r}")
         self.expect("(")
         if name.text == "and":
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise self.wrong(f"'and' is nested deeper than {DEEPEST}")
             inner = self.clause()
             while (symbol := self.next()) == ",":
                 inner += self.clause()
             if symbol != ")":
                 raise self.wrong(f"expected ')', not {_plain(symbol)!r}")
+            self.depth -= 1
             return inner
         field = self.next()
         if not isinstance(field, Bare):
@@ -168,15 +189,20 @@ class _Parser:
                 raise self.wrong(f"expected a value, not {mark!r}")
 
     def items(self) -> list[Any]:
-        if self.tokens and self.tokens[0] == "]":
+        if self.tokens and self.tokens[-1] == "]":
             self.next()
             return []
-        found = [self.value()]
+        found = [self.item()]
         while (symbol := self.next()) == ",":
-            found.append(self.value())
+            found.append(self.item())
         if symbol != "]":
             raise self.wrong(f"expected ',' or ']', not {_plain(symbol)!r}")
         return found
+
+    def item(self) -> Any:
+        if self.tokens and self.tokens[-1] == "[":
+            raise self.wrong("a list is not an item of a list")
+        return self.value()
 
 
 def _items(actual: Any) -> list[Any]:

@@ -34,20 +34,10 @@ NOTHING_TO_STOP = (Status.DRAFT, Status.SENT)
 
 
 def settle(store: Store, now: float) -> None:
-    """Let everything happen that is due by now, in order."""
+    """Let everything happen that is due by now, in order: each event as a whole, or not at all when it fails."""
     for at, event in store.due(now):
-        if "campaign" not in event:
-            bulk.happen(store, at, event)
-            continue
-        campaign = store.find("campaign", event["campaign"])
-        if campaign is not None:
-            match event["what"]:
-                case "step":
-                    _step(store, campaign, at, event)
-                case "draft":
-                    _draft(store, campaign, at)
-                case "estimated":
-                    _estimated(store, campaign)
+        with store.whole():
+            _happen(store, at, event)
 
 
 def send(store: Store, campaign: Resource, now: float, timing: Timing) -> Resource:
@@ -124,6 +114,21 @@ def estimate(store: Store, campaign: Resource, now: float, timing: Timing) -> Re
         raise conflict(f"A recipient estimation for campaign {campaign.id} is already running.")
     store.plan(now + timing.estimating, what="estimated", campaign=campaign.id)
     return store.put(campaign.knowing(estimation={"status": JobStatus.PROCESSING}))
+
+
+def _happen(store: Store, at: float, event: dict[str, Any]) -> None:
+    if "campaign" not in event:
+        bulk.happen(store, at, event)
+        return
+    campaign = store.find("campaign", event["campaign"])
+    if campaign is not None:
+        match event["what"]:
+            case "step":
+                _step(store, campaign, at, event)
+            case "draft":
+                _draft(store, campaign, at)
+            case "estimated":
+                _estimated(store, campaign)
 
 
 def _step(store: Store, campaign: Resource, at: float, event: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ An access token is good for an hour of the sandbox's time, and not beyond the en
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 import time
 from collections.abc import Callable
@@ -121,7 +120,7 @@ def _client_id(header: str | None) -> str:
     scheme, _, credentials = (header or "").partition(" ")
     try:
         client_id, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # also what base64 and UTF-8 raise
         client_id, secret = "", ""
     if scheme.lower() != "basic" or not client_id or not secret or secret == INVALID:
         raise OAuthError("invalid_client", "The client id or secret is wrong, or missing.", 401)

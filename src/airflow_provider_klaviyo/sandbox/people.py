@@ -40,6 +40,24 @@ class Directory:
         known = next((owner for owner in found if owner), None)
         return self.store.get("profile", known) if known else None
 
+    def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Resource | None:
+        """The profile that one of many rows means. A row whose identifiers are not all of one person means nobody: it
+        would give somebody the phone of another, or somebody's phone another email. (Of a single upsert the latter is
+        documented; that a row of a job is refused is a choice.)
+
+        :raises RefusedError: as :meth:`add`.
+        """
+        told = {name: value for name, value in given.items() if value is not None}
+        known = self.find(told, id_)
+        self.check(told, besides=known.id if known else None)
+        if known and known.id != id_:
+            for name in IDENTIFIERS:
+                if told.get(name) and told[name] == known.attributes[name]:
+                    break
+                if told.get(name) and known.attributes[name]:
+                    raise duplicate(known.id)
+        return known
+
     def add(self, given: Mapping[str, Any], now: str) -> Resource:
         """A new profile.
 
@@ -90,12 +108,7 @@ class Directory:
                 raise invalid(f"'{value}' is not a valid {name.replace('_', ' ')}.", pointer=pointer)
             owner = self._ids.get((name, value))
             if owner is not None and owner != besides:
-                reason = Reason(
-                    "A profile already exists with one of these identifiers.",
-                    pointer,
-                    meta={"duplicate_profile_id": owner},
-                )
-                raise RefusedError(409, "duplicate_profile", "Conflict.", [reason])
+                raise duplicate(owner)
 
     def _put(self, profile: Resource) -> Resource:
         self._enter(profile)
@@ -105,6 +118,16 @@ class Directory:
         for name in IDENTIFIERS:
             if value := profile.attributes.get(name):
                 self._ids[name, value] = profile.id
+
+
+def duplicate(profile_id: str) -> RefusedError:
+    """409: an identifier is another profile's."""
+    reason = Reason(
+        "A profile already exists with one of these identifiers.",
+        "/data/attributes",
+        meta={"duplicate_profile_id": profile_id},
+    )
+    return RefusedError(409, "duplicate_profile", "Conflict.", [reason])
 
 
 def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Resource:

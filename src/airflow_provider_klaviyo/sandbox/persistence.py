@@ -26,6 +26,10 @@ def load(path: Path) -> tuple[Store, float] | None:
         return None
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        return Store.from_json(saved["store"]), float(saved["ahead"])
+        ahead = saved["ahead"]
+        if isinstance(ahead, bool):
+            raise TypeError("ahead is not a number")
+        Clock(ahead=ahead)
+        return Store.from_json(saved["store"]), ahead
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no sandbox state ({error}). Remove it, or name another file.") from None

@@ -2,9 +2,10 @@
 
 The file has ``account``, ``profiles``, ``lists``, ``segments``, ``metrics``, ``tag_groups``, ``tags``, ``images``,
 ``templates`` and ``campaigns``; ``seed.json`` beside this module is the default and the example. All but ``account``
-may be missing. A profile's consent is in ``email_consent``, ``sms_consent`` and ``push_consent``; ``suppressed`` is a
-reason. A list's or segment's ``profiles`` are ids. A metric's ``integration`` is Klaviyo itself when missing. A
-campaign's ``template`` is copied, as on assignment.
+may be missing, and of the account all but its id. There is always a default tag group. A profile's consent is in
+``email_consent``, ``sms_consent`` and ``push_consent``; ``suppressed`` is a reason. A list's or segment's ``profiles``
+are ids. A metric's ``integration`` is Klaviyo itself when missing. A campaign's ``template`` is copied, as on
+assignment.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def seeded(path: Path = DEFAULT) -> Store:
 
 
 def _fill(store: Store, seed: Mapping[str, Any]) -> None:
-    store.put(_resource("account", seed["account"]))
+    store.put(_account(seed["account"]))
     for given in seed.get("profiles", ()):
         store.put(_profile(given))
     for type_, name, extra in (("list", "lists", LIST), ("segment", "segments", SEGMENT)):
@@ -57,6 +58,8 @@ def _fill(store: Store, seed: Mapping[str, Any]) -> None:
         store.put(new_metric(given["id"], given["name"], given.get("integration"), BEGINNING))
     for given in seed.get("tag_groups", ()):
         store.put(_resource("tag-group", given))
+    if not any(group.attributes.get("default") for group in store.all("tag-group")):
+        store.put(_resource("tag-group", TAG_GROUP))
     for given in seed.get("tags", ()):
         store.put(Resource("tag", given["id"], {"name": given["name"]}, {"tag-group": given["tag_group"]}))
     for given in seed.get("images", ()):
@@ -74,6 +77,28 @@ SEGMENT = {
     "is_processing": False,
     "is_starred": False,
 }
+
+
+TAG_GROUP = {"id": "01J0TAGGR0UP0000000000DFLT", "name": "Default", "exclusive": False, "default": True}
+CONTACT = {
+    "default_sender_name": "Example",
+    "default_sender_email": "hello@example.com",
+    "website_url": None,
+    "organization_name": "Example",
+    "street_address": {"city": ""},
+}
+
+
+def _account(given: Mapping[str, Any]) -> Resource:
+    details = {
+        "test_account": True,
+        "industry": None,
+        "timezone": "UTC",
+        "preferred_currency": "USD",
+        "locale": "en-US",
+    }
+    contact = {**CONTACT, **given.get("contact_information", {})}
+    return _resource("account", {"public_api_key": given["id"], **details, **given, "contact_information": contact})
 
 
 def _resource(type_: str, given: Mapping[str, Any]) -> Resource:

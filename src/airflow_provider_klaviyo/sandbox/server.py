@@ -8,16 +8,15 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
-from airflow_provider_klaviyo.sandbox import sends
+from airflow_provider_klaviyo.sandbox import jsontext, sends
 from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
 from airflow_provider_klaviyo.sandbox.clock import iso
-from airflow_provider_klaviyo.sandbox.errors import refusal
+from airflow_provider_klaviyo.sandbox.errors import RefusedError, refusal
 from airflow_provider_klaviyo.sandbox.faults import Faults, Rule, rule
+from airflow_provider_klaviyo.sandbox.incoming import check_head, host_name, incoming, origin_name
 from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
 from airflow_provider_klaviyo.sandbox.limits import ThrottledError
 from airflow_provider_klaviyo.sandbox.oauth import OAuth
@@ -42,7 +41,7 @@ class Server:
 
     def app(self) -> web.Application:
         """The application, ready to be run."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[_guard_controls])
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self.guard])
         app.add_routes(
             [
                 *PageRoutes(self.klaviyo, self.journal, self.faults).table(),
@@ -61,20 +60,45 @@ class Server:
         )
         return app
 
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Responder) -> web.StreamResponse:
+        """Refuse what cannot be read, and controls that are asked for from elsewhere.
+
+        Controls are for this machine only: by the peer's address, by the name it was asked for, which keeps out a web
+        page that has its own name point here, and by the origin, which keeps out what other web pages post.
+        """
+        is_control = request.path.startswith("/sandbox/")
+        try:
+            check_head(request)
+            if is_control and not _is_from_here(request):
+                raise refusal(403, "permission_denied", "Forbidden.", "Controls answer to this machine only.")
+            return await handler(request)
+        except RefusedError as refused:
+            answer = self._refused(request, refused, is_control)
+            answer.force_close()  # what follows a body that cannot be read is not known to be a request
+            return answer
+
+    def _refused(self, request: web.Request, refused: RefusedError, is_control: bool) -> web.Response:
+        if is_control:
+            return web.json_response({"error": refused.reasons[0].detail}, status=refused.status)
+        path = request.path.encode(errors="replace").decode()
+        self.journal.begin(Entry(operation=None, method=request.method, path=path, status=refused.status))
+        return _response(Outgoing(refused.status, refused.body(), self.klaviyo.headers()))
+
     # --- the API ---------------------------------------------------------------------------------------------------
 
     async def api(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to Klaviyo's API, or fail as a fault says."""
-        incoming = await _incoming(request)
-        operation = operation_of(incoming)
+        asked = await incoming(request)
+        operation = operation_of(asked)
         fault = self.faults.take(operation)
         entry = self.journal.begin(
             Entry(
                 operation=operation.id if operation else None,
-                method=incoming.method,
-                path=incoming.path,
-                query=incoming.query,
-                body=_readable(incoming),
+                method=asked.method,
+                path=asked.path,
+                query=asked.query,
+                body=_readable(asked),
                 fault=fault.fault if fault else None,
             )
         )
@@ -84,7 +108,11 @@ class Server:
             return _response(before)
         if fault and fault.fault == "drop_before_commit":
             return _cut(request)
-        outgoing = self.klaviyo.answer(incoming, stale=fault is not None and fault.fault == "stale")
+        try:
+            outgoing = self.klaviyo.answer(asked, stale=fault is not None and fault.fault == "stale")
+        except Exception:
+            entry.status = 500
+            raise
         entry.committed, entry.revision = outgoing.committed, outgoing.revision
         entry.request_id = outgoing.headers["x-klaviyo-req-id"]
         if fault and fault.fault == "drop_after_commit":
@@ -100,8 +128,9 @@ class Server:
 
     async def give_token(self, request: web.Request) -> web.Response:
         """Answer a request for an access token. It is in the request log without what was sent."""
+        asked = await incoming(request)
         entry = self.journal.begin(Entry(operation=None, method=request.method, path=request.path))
-        answer = self.oauth.answer(await _incoming(request))
+        answer = self.oauth.answer(asked)
         entry.status, entry.committed = answer.status, answer.committed
         return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
@@ -152,7 +181,7 @@ class Server:
         given = await _json(request)
         try:
             rules = [rule(one) for one in (given if isinstance(given, list) else [given])]
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
         self.faults.add(rules)
         return web.json_response([asdict(one) for one in rules], status=201)
@@ -168,28 +197,20 @@ class Server:
     async def advance_clock(self, request: web.Request) -> web.Response:
         given = await _json(request)
         seconds = given.get("advance") if isinstance(given, dict) else None
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             return web.json_response({"error": 'Give {"advance": seconds}, zero or more.'}, status=400)
-        self.klaviyo.clock.advance(seconds)
+        try:
+            self.klaviyo.clock.advance(seconds)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
         self.klaviyo.settle()
         self.klaviyo.saved()
         return await self.tell_clock(request)
 
 
-@web.middleware
-async def _guard_controls(request: web.Request, handler: Responder) -> web.StreamResponse:
-    """Controls are for this machine only: by the peer's address, by the name it was asked for, which keeps out a web
-    page that has its own name point here, and by the origin, which keeps out what other web pages post."""
-    origin = request.headers.get("Origin")
-    is_local = _is_loopback(request.remote) and _is_loopback(_host(request))
-    is_own = origin is None or _is_loopback(urlsplit(origin).hostname)
-    if request.path.startswith("/sandbox/") and not (is_local and is_own):
-        return web.json_response({"error": "Controls answer to this machine only."}, status=403)
-    return await handler(request)
-
-
-def _host(request: web.Request) -> str | None:
-    return urlsplit(f"//{request.host}").hostname
+def _is_from_here(request: web.Request) -> bool:
+    is_local = _is_loopback(request.remote) and _is_loopback(host_name(request))
+    return is_local and ("Origin" not in request.headers or _is_loopback(origin_name(request)))
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -201,49 +222,28 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-async def _incoming(request: web.Request) -> Incoming:
-    is_form = request.content_type == "multipart/form-data"
-    content: Any = await (_form(request) if is_form else request.read())
-    return Incoming(
-        method=request.method,
-        path=unquote(urlsplit(request.raw_path).path),
-        query=dict(request.query),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        content=content,
-        base=f"{request.scheme}://{request.host}",
-        target=request.raw_path,
-    )
-
-
-async def _form(request: web.Request) -> dict[str, Any]:
-    """A form's fields, a file as its name and size; no fields when the form is malformed."""
-    try:
-        fields = await request.post()
-    except (ValueError, HttpProcessingError):
-        return {}
-    return {
-        name: {"filename": field.filename, "size": len(field.file.read())}
-        if isinstance(field, web.FileField)
-        else field
-        for name, field in fields.items()
-    }
-
-
-def _readable(incoming: Incoming) -> Any:
+def _readable(asked: Incoming) -> Any:
     """The body for the request log: its JSON values, or nothing when it has none."""
-    if not isinstance(incoming.content, bytes):
-        return incoming.content
+    if not isinstance(asked.content, bytes):
+        return asked.content
     try:
-        return json.loads(incoming.content)
-    except (ValueError, RecursionError):
+        return jsontext.read(asked.content)
+    except ValueError:
         return None
 
 
 async def _json(request: web.Request) -> Any:
+    """What was posted to a control.
+
+    :raises RefusedError: 400 when it is not JSON.
+    """
+    content = (await incoming(request)).content
+    if not isinstance(content, bytes):
+        raise refusal(400, "invalid", "Invalid input.", "Send JSON, not a form.")
     try:
-        return json.loads(await request.read())
-    except ValueError:
-        return None
+        return jsontext.read(content)
+    except ValueError as error:
+        raise refusal(400, "invalid", "Invalid input.", f"The body is not JSON: {error}.") from None
 
 
 def _response(outgoing: Outgoing) -> web.Response:

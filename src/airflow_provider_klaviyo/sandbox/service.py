@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.api.operations import Limits, Operation, match
-from airflow_provider_klaviyo.api.schemas import answer_errors, request_errors
-from airflow_provider_klaviyo.sandbox import lifecycle
+from airflow_provider_klaviyo.api.schemas import answer_errors, published, request_errors
+from airflow_provider_klaviyo.sandbox import jsontext, lifecycle
 from airflow_provider_klaviyo.sandbox.access import (
     Access,
     Scheme,
@@ -19,7 +18,7 @@ from airflow_provider_klaviyo.sandbox.access import (
     check_published,
     private_key,
 )
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Incoming, Outgoing, Timing
+from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler, Incoming, Outgoing, Timing
 from airflow_provider_klaviyo.sandbox.clock import Clock
 from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, malformed, nothing_there, refusal
 from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
@@ -27,6 +26,7 @@ from airflow_provider_klaviyo.sandbox.handlers.example import answer_by_example
 from airflow_provider_klaviyo.sandbox.limits import COUNTING, ThrottledError, Windows
 from airflow_provider_klaviyo.sandbox.store import Store
 
+FORM = "multipart/form-data"
 JSON_TYPES = ("application/vnd.api+json", "application/json")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
@@ -90,7 +90,7 @@ class Klaviyo:
             revision = applied_revision(incoming.headers.get("revision"), opted_out)
             headers["x-klaviyo-api-revision"] = revision
             check_published(operation, revision)
-            body = _body(incoming)
+            body = _body(incoming, published(operation.id, revision).get("media_type"))
         except ThrottledError as throttled:
             headers["Retry-After"] = str(throttled.retry_after)
             return Outgoing(429, throttled.refusal().body(), headers)
@@ -129,26 +129,36 @@ class Klaviyo:
         return access
 
     def _handle(self, call: Call) -> tuple[Answer, bool]:
+        """The handler's answer, and whether a write took effect. A write that is refused, fails, or cannot be saved
+        leaves everything as it was."""
         is_write = _is_write(call.operation)
-        before = self.store.campaigns() if is_write else {}
         try:
             if problems := request_errors(call.operation.id, call.query, call.body, call.revision):
                 raise malformed(problems)
-            answer = HANDLERS.get(call.operation.id, answer_by_example)(call)
+            answer = self._write(call) if is_write else _handler(call.operation)(call)
         except RefusedError as refused:
             answer, is_write = Answer(refused.status, refused.body()), False
-        if is_write:
-            self.store.before = before
-            self.saved()
         if self.strict:
             answer = _checked(call, answer)
         return answer, is_write
+
+    def _write(self, call: Call) -> Answer:
+        with self.store.whole():
+            before = self.store.campaigns()
+            answer = _handler(call.operation)(call)
+            self.store.before = before
+            self.saved()
+        return answer
 
 
 def operation_of(incoming: Incoming) -> Operation | None:
     """The published operation a request is for."""
     found = match(incoming.method, incoming.path)
     return found[0] if found else None
+
+
+def _handler(operation: Operation) -> Handler:
+    return HANDLERS.get(operation.id, answer_by_example)
 
 
 def _is_write(operation: Operation) -> bool:
@@ -162,22 +172,28 @@ def _limits(operation: Operation, query: Mapping[str, str]) -> Limits:
     return COUNTING if counts else operation.limits
 
 
-def _body(incoming: Incoming) -> Any:
-    if not isinstance(incoming.content, bytes):
-        return incoming.content
+def _body(incoming: Incoming, expected: str | None) -> Any:
+    """The body's JSON values, or a form's fields; ``None`` when there is none.
+
+    :param expected: the published media type of the operation's body.
+    """
     if not incoming.content:
         return None
     content_type = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type not in JSON_TYPES:
+    if expected == FORM and not isinstance(incoming.content, bytes):
+        return incoming.content
+    if content_type not in JSON_TYPES or not isinstance(incoming.content, bytes):
         raise refusal(
             415,
             "unsupported_media_type",
             "Unsupported media type.",
-            f"Unsupported media type '{content_type}' in request. Allowed: {', '.join(JSON_TYPES)}.",
+            f"Unsupported media type '{content_type}' in request. Allowed: {expected or ', '.join(JSON_TYPES)}.",
         )
+    if expected == FORM:
+        raise invalid(f"The body must be a form ({FORM}).", pointer="")
     try:
-        return json.loads(incoming.content)
-    except (ValueError, RecursionError) as error:
+        return jsontext.read(incoming.content)
+    except ValueError as error:
         raise invalid(f"The body is not JSON: {error}.", pointer="") from None
 
 

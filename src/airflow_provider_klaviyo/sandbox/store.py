@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -95,6 +96,19 @@ class Store:
         while self.agenda and self.agenda[0][0] <= now:
             at, _, what = heapq.heappop(self.agenda)
             yield at, what
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is changed in the block is changed as a whole: all is as it was when the block ends in an exception."""
+        resources = {type_: dict(kind) for type_, kind in self.resources.items()}
+        agenda, sends = list(self.agenda), [dict(delivery) for delivery in self.sends]
+        counter, before = self.counter, self.before
+        try:
+            yield
+        except BaseException:
+            self.resources, self.agenda, self.sends = resources, agenda, sends
+            self.counter, self.before = counter, before
+            raise
 
     def campaigns(self) -> Resources:
         """The campaigns and messages as they are now; later changes do not reach what is returned."""

@@ -20,6 +20,8 @@ from airflow_provider_klaviyo.sandbox.people import FORMS
 PROFILES = "/data/attributes/profiles/data"
 IMPORTED, SUBSCRIBED, UNSUBSCRIBED, SUPPRESSED = 10_000, 1000, 100, 100
 """How many profiles a request may name."""
+ADDRESSES: Mapping[str, str] = {"email": "email", "sms": "phone_number", "whatsapp": "phone_number"}
+"""The identifier that consent to a channel needs."""
 WEEK = 7 * 86400.0
 
 
@@ -132,11 +134,24 @@ def _check_rows(call: Call, rows: list[Any]) -> None:
         _check_group(call, "list", group["id"], "/data/relationships/list/data/id")
     for number, row in enumerate(rows):
         given = row["attributes"]
-        if row.get("id") and call.store.find("profile", row["id"]):
+        known = call.store.find("profile", row["id"]) if row.get("id") else None
+        _check_channels({**(known.attributes if known else {}), **given}, number)
+        if known:
             continue
         if not any(given.get(name) for name in ("email", "phone_number")):
             raise invalid("Give an email or a phone_number.", pointer=f"{PROFILES}/{number}/attributes")
         _check_identifiers(given, number)
+
+
+def _check_channels(given: Mapping[str, Any], number: int) -> None:
+    """Consent needs the address that it is for. Live accounts were reported to say so of SMS; of email it is a choice,
+    and that the address of a profile named by its id will do."""
+    for channel, name in ADDRESSES.items():
+        if given["subscriptions"].get(channel) and not given.get(name):
+            raise invalid(
+                f"'{name}' must not be empty when the {channel} channel is included in 'subscriptions'.",
+                pointer=f"{PROFILES}/{number}/attributes/{name}",
+            )
 
 
 def _check_identifiers(given: Mapping[str, Any], number: int) -> None:

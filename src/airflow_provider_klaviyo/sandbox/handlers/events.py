@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
-from airflow_provider_klaviyo.sandbox.clock import iso, parse
+from airflow_provider_klaviyo.sandbox.clock import WRITTEN, iso, parse
 from airflow_provider_klaviyo.sandbox.documents import FieldReader
 from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
@@ -20,6 +20,8 @@ from airflow_provider_klaviyo.sandbox.people import Directory
 from airflow_provider_klaviyo.sandbox.store import id_from
 
 EVENTS_PER_JOB, PROPERTIES = 1000, 400
+LARGEST = 1e15
+"""The largest value of an event (a choice): reports add them up."""
 OWN = "Klaviyo"
 FIELDS: Mapping[str, FieldReader] = {
     "metric_id": lambda _, event: event.relationships["metric"],
@@ -128,11 +130,10 @@ def _check_event(event: Mapping[str, Any], pointer: str) -> None:
         raise invalid("A metric needs a name.", pointer=f"{pointer}/metric/data/attributes/name")
     if len(event["properties"]) > PROPERTIES:
         raise invalid(f"An event has at most {PROPERTIES} properties.", pointer=f"{pointer}/properties")
-    if event.get("time"):
-        try:
-            iso(parse(event["time"]))
-        except (ValueError, OverflowError):
-            raise invalid(f"The time {event['time']} is out of range.", pointer=f"{pointer}/time") from None
+    if event.get("time") and not WRITTEN[0] <= parse(event["time"]) <= WRITTEN[1]:
+        raise invalid(f"The time {event['time']} is out of range.", pointer=f"{pointer}/time")
+    if abs(event.get("value") or 0) > LARGEST:
+        raise invalid(f"The value {event['value']} is out of range.", pointer=f"{pointer}/value")
 
 
 HANDLERS: Mapping[str, Handler] = {

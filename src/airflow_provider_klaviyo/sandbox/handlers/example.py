@@ -58,7 +58,7 @@ def _check_request(call: Call) -> None:
         call.check_ids_agree()
     if call.query.get("filter"):
         allowed = published(call.operation.id, call.revision).get("filters", {})
-        filters.check(filters.parse(call.query["filter"]), allowed)
+        filters.check(filters.parse(call.query["filter"]), allowed, call.now)
 
 
 def _posted(call: Call) -> Any:

@@ -22,7 +22,10 @@ def upload_image_from_url(call: Call) -> Answer:
     if url.startswith("data:image/"):
         name, ending, size = "image", url.removeprefix("data:image/").partition(";")[0], len(url) * 3 // 4
     else:
-        name = urlsplit(url).path.rpartition("/")[2]
+        try:
+            name = urlsplit(url).path.rpartition("/")[2]
+        except ValueError:
+            raise invalid(f"'{url}' is not a URL.", pointer="/data/attributes/import_from_url") from None
         ending, size = name.rpartition(".")[2], 0
     return _created(
         call, given.get("name") or name, ending, size, given.get("hidden"), "/data/attributes/import_from_url"
@@ -30,7 +33,7 @@ def upload_image_from_url(call: Call) -> Answer:
 
 
 def upload_image_from_file(call: Call) -> Answer:
-    form = call.body if isinstance(call.body, Mapping) else {}
+    form: Mapping[str, Any] = call.body or {}
     file = form.get("file")
     if not isinstance(file, Mapping):
         raise invalid("'file' is required, in a form.", pointer="/file")

@@ -64,7 +64,7 @@ def query_campaign_values(call: Call) -> Answer:
             pointer=f"{ATTRIBUTES}/conversion_metric_id",
         )
     start, end = _timeframe(given["timeframe"], call.now)
-    clauses = _clauses(given.get("filter"))
+    clauses = _clauses(given.get("filter"), call.now)
     deliveries: dict[str, list[Mapping[str, Any]]] = {}
     for delivery in call.store.sends:
         if start <= parse(delivery["at"]) < end:
@@ -123,8 +123,8 @@ def _months_before(month: datetime, count: int) -> datetime:
     return month.replace(year=years, month=index + 1)
 
 
-def _clauses(expression: str | None) -> list[filters.Clause]:
-    clauses = filters.check(filters.parse(expression), FILTERS) if expression else []
+def _clauses(expression: str | None, now: float) -> list[filters.Clause]:
+    clauses = filters.check(filters.parse(expression), FILTERS, now) if expression else []
     fields = [clause.field for clause in clauses]
     for clause in clauses:
         if fields.count(clause.field) > 1:

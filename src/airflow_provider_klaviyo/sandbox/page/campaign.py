@@ -94,7 +94,7 @@ def _message(store: Store, message: Resource, context: Mapping[str, Any]) -> dic
                 "silent": False,
                 "title": render(content.get("title"), context),
                 "body": render(content.get("body"), context),
-                "buttons": [button["label"] for button in content.get("action_buttons") or ()],
+                "buttons": [button.get("label") for button in content.get("action_buttons") or ()],
                 "opens": definition["options"]["on_open"],
                 "data": definition["kv_pairs"],
             }
@@ -116,7 +116,7 @@ def _history(campaign: Resource, deliveries: list[dict[str, Any]]) -> list[dict[
 
 def _coming(store: Store, campaign: Resource) -> list[dict[str, str]]:
     """What will happen if nobody interferes, in sandbox time."""
-    planned = sorted((at, number, event) for at, number, event in store.agenda if event["campaign"] == campaign.id)
+    planned = sorted((at, number, event) for at, number, event in store.agenda if event.get("campaign") == campaign.id)
     events = [(at, _event(campaign, event)) for at, _, event in planned]
     return [{"at": iso(at), "what": what} for at, what in events if what][:COMING]
 
