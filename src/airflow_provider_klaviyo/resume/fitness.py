@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
+from airflow_provider_klaviyo.compat import AirflowSkipException
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.backfill import is_for_the_past
