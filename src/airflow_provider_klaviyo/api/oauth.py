@@ -23,6 +23,7 @@ from typing import Any, TypeGuard
 
 import httpx
 
+from airflow_provider_klaviyo.api import network
 from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -30,7 +31,15 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.tokens import PAUSE, LockedTooLongError, Token, TokenFile, private_directory
+from airflow_provider_klaviyo.api.tokens import (
+    LONGEST_LIFE,
+    PAUSE,
+    LockedTooLongError,
+    Token,
+    TokenFile,
+    is_text,
+    private_directory,
+)
 from airflow_provider_klaviyo.api.wire import user_agent
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -184,13 +193,15 @@ class OAuth:
         asked = time.time()
         body = self._ask(used)
         access, lifetime, refresh = body.get("access_token"), body.get("expires_in"), body.get("refresh_token") or used
-        if not (isinstance(access, str) and access and access.isascii() and access.isprintable()):
+        if not is_text(access):
             raise KlaviyoTransientError(f"{self._where}: {self._url} answered 200 without an access token.")
-        seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else LIFETIME
+        seconds = LIFETIME
+        if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0:
+            seconds = float(min(lifetime, LONGEST_LIFE))
         return Token(
             access=access,
             good_until=asked + seconds - min(MARGIN, seconds / 10),
-            refresh=refresh if isinstance(refresh, str) and refresh != self._refresh_token else None,
+            refresh=refresh if is_text(refresh) and refresh != self._refresh_token else None,
         )
 
     def _ask(self, refresh_token: str) -> Mapping[str, Any]:
@@ -200,12 +211,15 @@ class OAuth:
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         headers = {"Accept": "application/json", "User-Agent": user_agent()}
+        way = network.route(self._url)
         client = httpx.Client(
             auth=self._client,
             headers=headers,
             timeout=TIMEOUT,
             follow_redirects=False,
-            trust_env=self._url.startswith("https:"),  # plain http is for this machine, and not to go through a proxy
+            trust_env=False,
+            proxy=way.proxy,
+            verify=way.context(),
         )
         try:
             with client, client.stream("POST", self._url, data=form) as response:

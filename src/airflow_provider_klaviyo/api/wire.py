@@ -61,11 +61,6 @@ class Settings:
     pacing: Pacing | None = None
     count: Callable[[Operation, int | None, float], None] = uncounted
 
-    @property
-    def may_use_proxy(self) -> bool:
-        """Whether the environment's proxy is used: not for plain http, which it would read, key and all."""
-        return self.base_url.startswith("https:")
-
 
 @dataclass(frozen=True, slots=True)
 class Wire:
