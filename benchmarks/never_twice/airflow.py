@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Protocol
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk import DAG, BaseOperator
 
+from airflow_provider_klaviyo.compat import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
 from benchmarks.never_twice.boundary import Hang, Process, Store, World, running
 from benchmarks.never_twice.clock import VirtualLoop

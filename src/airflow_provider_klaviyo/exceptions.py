@@ -7,8 +7,6 @@ running the task again cannot help: Airflow fails the task at once, whatever its
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
     KlaviyoApiError,
@@ -20,6 +18,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.compat import AirflowFailException
 
 __all__ = [
     "KlaviyoAmbiguousWriteError",

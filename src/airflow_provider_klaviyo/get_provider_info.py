@@ -52,6 +52,14 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Seconds to wait for an answer of Klaviyo; empty: 60.",
                         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
                     },
+                    "rate_limit": {
+                        "label": "Rate limit",
+                        "description": (
+                            'How calls are paced: {"share": 0.9, "max_wait": 60}, for several hosts also "redis"; or '
+                            "true or false. Empty: calls to Klaviyo are paced."
+                        ),
+                        "schema": {"type": ["object", "null"]},
+                    },
                     "oauth_refresh_token": {
                         "label": "OAuth refresh token",
                         "description": "Only for OAuth: from the authorisation of the app by the account.",

@@ -6,27 +6,22 @@ Real sockets, real TLS; one table for both.
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import json
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from airflow_provider_klaviyo.api import aio, retry
+from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.api.errors import KlaviyoTransientError
 from tests.support.scripted import Scripted, http, reset
+from tests.support.tls import make_certificate
 from tests.support.transports import SECRET, TRANSPORTS, get, post, settings, with_httpx, with_requests
 
 BODY = json.dumps({"data": {"type": "campaign", "id": "C1", "attributes": {"name": "é" * 200}}}).encode()
@@ -38,13 +33,10 @@ pytestmark = pytest.mark.usefixtures("brief_pauses", "plain_environment")
 
 
 @pytest.fixture
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXIES, *AUTHORITIES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    aio._certificates.cache_clear()
-    yield
-    aio._certificates.cache_clear()
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -177,36 +169,15 @@ def test_a_host_in_no_proxy_is_reached_directly(run: Run, hosts: str, monkeypatc
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a key and a certificate for 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A private authority")])
-    usage = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only"), False
-    )
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, decipher_only=False, **usage),
-            critical=True,
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return file
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 TRUSTING = [
     pytest.param(with_requests, "REQUESTS_CA_BUNDLE", id="requests, REQUESTS_CA_BUNDLE"),
     pytest.param(with_requests, "CURL_CA_BUNDLE", id="requests, CURL_CA_BUNDLE"),
     pytest.param(with_httpx, "SSL_CERT_FILE", id="httpx, SSL_CERT_FILE"),
+    pytest.param(with_httpx, "REQUESTS_CA_BUNDLE", id="httpx, REQUESTS_CA_BUNDLE"),
+    pytest.param(with_requests, "SSL_CERT_FILE", id="requests, SSL_CERT_FILE"),
 ]
 
 

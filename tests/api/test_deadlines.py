@@ -325,7 +325,7 @@ def test_a_lifetime_that_cannot_be_is_bounded(lifetime: str) -> None:
         auth = oauth.OAuth("C", base_url=server.url, client_id=lifetime, client_secret="s", refresh_token="r")
         assert auth.header() == "Bearer a"
         assert auth._shared.token is not None
-        assert auth._shared.token.good_until <= time.time() + oauth.LONGEST_LIFETIME
+        assert auth._shared.token.good_until <= time.time() + oauth.LONGEST_LIFE
 
 
 def test_a_coded_token_is_not_taken_in() -> None:

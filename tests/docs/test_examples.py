@@ -21,7 +21,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import macros
 
-from airflow_provider_klaviyo.hooks.connection import EXTRAS, settings
+from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.extra import EXTRAS
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoCreateCampaignOperator, KlaviyoListCampaignsOperator

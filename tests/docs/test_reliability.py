@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.campaigns import sms
+from airflow_provider_klaviyo.compat import TaskDeferred
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
 from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, PostNote, SendNote, TemplateNote

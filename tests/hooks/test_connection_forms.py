@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
+from airflow.sdk import Connection
 from packaging.version import Version
 
 from airflow_provider_klaviyo.get_provider_info import get_provider_info
-from airflow_provider_klaviyo.hooks.connection import EXTRAS, settings
+from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.extra import EXTRAS
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.hooks.safety import Safety
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
@@ -135,18 +136,34 @@ def read(extra: dict[str, Any]) -> Any:
 
 
 def test_a_form_whose_fields_are_all_empty_says_nothing() -> None:
-    for empty in (None, ""):
-        given = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), dict.fromkeys(FIELDS, empty))
+    switches = ("read_only", "require_test_account")
+    texts = dict.fromkeys(name for name in FIELDS if name not in switches)
+    for extra in (dict.fromkeys(FIELDS), dict.fromkeys(texts, "")):
+        given = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), extra)
         plain = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), {})
         assert given.auth.header() == plain.auth.header()
         assert (given.revision, given.read_timeout) == (plain.revision, plain.read_timeout)
+        assert given.pacing is not None
+        assert plain.pacing is not None
+
+
+def test_every_extra_but_the_nested_one_has_a_field() -> None:
+    assert set(FIELDS) == set(EXTRAS) - {"oauth"}
 
 
 def test_what_a_field_of_the_form_allows_a_connection_understands() -> None:
-    values = {"revision": "2026-07-15", "timeout": 30, "oauth_refresh_token": "x", "read_only": True}
+    pacing = {"share": 0.5, "max_wait": 5}
+    values = {
+        "revision": "2026-07-15",
+        "timeout": 30,
+        "rate_limit": pacing,
+        "oauth_refresh_token": "x",
+        "read_only": True,
+    }
     extra = dict.fromkeys(FIELDS) | values
     found = read(extra)
     assert (found.revision, found.read_timeout, repr(found.auth)) == ("2026-07-15", 30.0, "OAuth(***)")
+    assert found.pacing.max_wait == 5
 
 
 # --- the documentation -----------------------------------------------------------------------------------------------

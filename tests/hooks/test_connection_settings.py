@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
+from airflow.sdk import Connection
 
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.wire import Settings
@@ -115,9 +115,90 @@ def test_a_host_that_is_more_or_less_than_a_host_is_refused_by_name(host: str) -
     assert caught.value.pointer == "host"
 
 
-def test_a_password_within_the_host_is_not_told() -> None:
+IMPOSSIBLE = {
+    "backslash": "https://a.klaviyo.com\\@evil.example",
+    "backslash before the host": "https://evil.example\\@a.klaviyo.com",
+    "backslash at the end": "https://a.klaviyo.com\\",
+    "backslashes for slashes": "https:\\\\a.klaviyo.com",
+    "space": "https://a.klaviyo.com evil.example",
+    "space within": "https://a.kla viyo.com",
+    "tab": "https://a.kla\tviyo.com",
+    "line break": "https://a.klaviyo.com\r\nHost: evil.example",
+    "NUL": "https://a.klaviyo.com\0.evil.example",
+    "escape": "https://a.klaviyo.com\x1b[31m",
+    "DEL": "https://a.klaviyo.com\x7f",
+    "percent-encoded dot": "https://a%2eklaviyo.com",
+    "percent-encoded slash": "https://a.klaviyo.com%2fevil.example",
+    "two dots": "https://a..klaviyo.com",
+    "dot in front": "https://.klaviyo.com",
+    "dot at the end": "https://a.klaviyo.com.",
+    "dots only": "https://...",
+    "hyphen in front": "https://-a.klaviyo.com",
+    "hyphen before a dot": "https://a-.klaviyo.com",
+    "label too long": f"https://{'a' * 64}.klaviyo.com",
+    "name too long": "https://" + "a." * 127 + "com",
+    "ideographic full stop": "https://a\u3002klaviyo.com",
+    "full width": "https://\uff41.klaviyo.com",
+    "Cyrillic a": "https://\u0430.klaviyo.com",
+    "zero-width space": "https://a.kla\u200bviyo.com",
+    "right to left": "https://\u202ea.klaviyo.com",
+    "soft hyphen": "https://a.kla\u00adviyo.com",
+    "lone surrogate": "https://a.klaviyo\ud800.com",
+    "fraction slash": "https://a.klaviyo.com\u2044evil.example",
+    "number": "https://2130706433",
+    "hexadecimal": "https://0x7f000001",
+    "short address": "https://127.1",
+    "address out of range": "https://256.1.1.1",
+    "octal address": "https://0177.0.0.1",
+    "zone": "https://[fe80::1%25eth0]",
+    "brackets": "https://[a.klaviyo.com]",
+    "nothing before the at sign": "https://@a.klaviyo.com",
+    "password only": "https://:x@a.klaviyo.com",
+    "two ports": "https://a.klaviyo.com:443:443",
+    "port zero": "https://a.klaviyo.com:0",
+    "negative port": "https://a.klaviyo.com:-1",
+    "asterisk": "https://*.klaviyo.com",
+    "a list": "https://a.klaviyo.com,b.klaviyo.com",
+    "twice a scheme": "https://https://a.klaviyo.com",
+    "a key": "pk_0123456789abcdef",
+}
+
+
+@pytest.mark.parametrize("host", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_a_host_that_cannot_be_one_is_refused(host: str) -> None:
+    bare = host.removeprefix("https://")
+    for written in (host,) if "://" in bare else (host, bare):
+        with pytest.raises(KlaviyoValidationError, match="Connection 'shop'") as caught:
+            read(host=written)
+        assert caught.value.pointer in ("host", "port")
+        assert str(caught.value).isprintable()
+        assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "a.klaviyo.com", "port": 0},
+        {"host": "a.klaviyo.com", "port": -1},
+        {"host": "a.klaviyo.com", "port": 65536},
+        {"host": "a.klaviyo.com", "schema": "https://evil.example/"},
+        {"host": "a.klaviyo.com", "schema": "https://x@evil.example\\"},
+        {"port": 8025, "schema": "http"},
+        {"port": 8025},
+        {"schema": "http"},
+    ],
+)
+def test_a_port_or_a_schema_that_makes_no_host_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(KlaviyoValidationError, match="Connection 'shop'"):
+        read(**fields)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://user:hunter2@a.klaviyo.com", "https://user:hun\nhunter2@a", "https://:hunter2@h", "pk_hunter2"]
+)
+def test_a_password_within_the_host_is_not_told(host: str) -> None:
     with pytest.raises(KlaviyoValidationError) as caught:
-        read(host="https://user:hunter2@a.klaviyo.com")
+        read(host=host)
     assert "hunter2" not in str(caught.value)
 
 
@@ -140,7 +221,11 @@ def test_the_timeout_may_be_written_in_these_ways(timeout: Any, expected: tuple[
 
 
 @pytest.mark.parametrize(
-    "timeout", [0, -1, "soon", 601, float("nan"), float("inf"), [1, 2], {"total": 3}, {"read": None}, {"read": 0}]
+    "timeout",
+    [
+        *(0, -1, "soon", 601, float("nan"), float("inf"), 10**400, [1, 2], {"total": 3}, {"read": None}, {"read": 0}),
+        *(True, False, {"read": True}, {"connect": True}, "true"),
+    ],
 )
 def test_a_timeout_that_is_none_is_refused(timeout: Any) -> None:
     with pytest.raises(KlaviyoValidationError, match=r"Connection 'shop'.*timeout") as caught:

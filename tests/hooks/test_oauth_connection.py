@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
+from airflow.sdk import Connection
 
 from airflow_provider_klaviyo.api import oauth
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoValidationError

@@ -91,6 +91,18 @@ def test_a_429_of_a_day_stops_every_process_and_names_the_time(limited: Sandbox,
         ({"max_wait": 100_000}, "3600"),
         ({"redis": "redis://:secret@[bad"}, "redis://"),
         ("fast", "0.9"),
+        (1, "false"),
+        (0, "false"),
+        ([], "false"),
+        (0.5, "false"),
+        ({"share": True}, "more than 0"),
+        ({"share": "nan"}, "more than 0"),
+        ({"max_wait": True}, "3600"),
+        ({"max_wait": float("inf")}, "3600"),
+        ({"redis": "localhost:6379"}, "redis://"),
+        ({"redis": "/tmp/secret"}, "redis://"),
+        ({"redis": 6379}, "redis://"),
+        ({"redis": False}, "redis://"),
     ],
 )
 def test_an_extra_that_is_not_understood_is_refused_without_telling_secrets(
@@ -108,5 +120,13 @@ def test_klaviyo_is_paced_and_this_machine_is_not_unless_said_otherwise(connect:
 
     assert paced("")
     assert not paced("", rate_limit=False)
+    for text in ("false", "False", " FALSE ", "off", "no", "0"):
+        assert not paced("", rate_limit=text)
+    for yes in (True, "true", "True", "on", "yes", "1"):
+        assert paced("http://127.0.0.1:1", rate_limit=yes)
+    for nothing in (None, ""):
+        assert paced("", rate_limit=nothing)
+        assert not paced("http://127.0.0.1:1", rate_limit=nothing)
+    assert paced("", rate_limit={"share": None, "max_wait": None, "redis": None})
     assert not paced("http://127.0.0.1:1")
     assert paced("http://127.0.0.1:1", rate_limit={})

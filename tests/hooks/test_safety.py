@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_klaviyo.api.operations import operations
 from airflow_provider_klaviyo.api.request import build
+from airflow_provider_klaviyo.compat import AirflowFailException
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.hooks.safety import is_write
@@ -107,14 +107,14 @@ def test_a_switch_is_on_in_these_spellings(klaviyo: Klaviyo, connect: Connect, v
         KlaviyoHook().start_estimation(DRAFT_EMAIL)
 
 
-@pytest.mark.parametrize("value", [False, "false", "False", "0", "no", "off", "", None])
+@pytest.mark.parametrize("value", [False, "false", "False", "0", "no", "off", None])
 def test_a_switch_is_off_in_these_spellings(klaviyo: Klaviyo, connect: Connect, value: Any) -> None:
     connect(klaviyo.url, read_only=value, require_test_account=value)
     KlaviyoHook().start_estimation(DRAFT_EMAIL)
     assert klaviyo.counted() == {"refresh_campaign_recipient_estimation": 1}
 
 
-@pytest.mark.parametrize("value", ["ture", 1, 0, 2, [], {}, "nein"])
+@pytest.mark.parametrize("value", ["ture", 1, 0, 2, 1.0, [], {}, "nein", "", " ", "yes please"])
 @pytest.mark.parametrize("switch", ["read_only", "require_test_account"])
 def test_a_switch_that_is_misread_is_not_off_but_an_error(
     klaviyo: Klaviyo, connect: Connect, switch: str, value: Any

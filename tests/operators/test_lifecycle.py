@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_klaviyo.campaigns import email, immediate, push, sms, static, throttled, tracking_options
+from airflow_provider_klaviyo.compat import AirflowSkipException, TaskDeferred
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoCampaignFailed,
     KlaviyoError,

@@ -16,17 +16,18 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 MAY_IMPORT = {
     "__init__": set(),
+    "compat": set(),
     "get_provider_info": set(),
     "api": set(),
     "campaigns": {"api"},
-    "exceptions": {"api"},
+    "exceptions": {"compat", "api"},
     "assets": set(),
     "retry_policy": {"resume", "api"},
-    "hooks": {"exceptions", "api", "campaigns"},
-    "resume": {"hooks", "exceptions", "api", "campaigns"},
-    "triggers": {"resume", "hooks", "exceptions", "api", "campaigns"},
-    "sensors": {"triggers", "resume", "hooks", "exceptions", "api", "campaigns"},
-    "operators": {"triggers", "resume", "hooks", "assets", "exceptions", "api", "campaigns"},
+    "hooks": {"compat", "exceptions", "api", "campaigns"},
+    "resume": {"hooks", "compat", "exceptions", "api", "campaigns"},
+    "triggers": {"resume", "hooks", "compat", "exceptions", "api", "campaigns"},
+    "sensors": {"triggers", "resume", "hooks", "compat", "exceptions", "api", "campaigns"},
+    "operators": {"triggers", "resume", "hooks", "assets", "compat", "exceptions", "api", "campaigns"},
     "sandbox": {"api", "campaigns"},
 }
 WITHOUT_AIRFLOW = {"__init__", "get_provider_info", "api", "campaigns", "sandbox"}

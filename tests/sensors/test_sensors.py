@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_klaviyo.campaigns import CampaignStatus
+from airflow_provider_klaviyo.compat import AirflowSensorTimeout
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoAuthError,
     KlaviyoCampaignFailed,

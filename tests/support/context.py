@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperator
 from airflow.sdk.api.datamodels._generated import DagRun
 from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_klaviyo.compat import TaskDeferred
 
 
 class MemoryStore:

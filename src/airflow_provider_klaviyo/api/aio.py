@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from functools import cache
 from types import TracebackType
 from typing import TypeVar
 
 import httpx
 from tenacity import AsyncRetrying
 
-from airflow_provider_klaviyo.api import retry, wire
+from airflow_provider_klaviyo.api import network, retry, wire
 from airflow_provider_klaviyo.api.body import Body
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.clock import Clock
@@ -32,22 +30,25 @@ T = TypeVar("T")
 class KlaviyoAsyncClient:
     """Calls one Klaviyo account from an event loop; closed by ``await aclose()`` or an ``async with`` block.
 
-    As with the synchronous client, a write never travels on a connection that was idle.
+    As with the synchronous client, a write never travels on a connection that was idle, and proxy and certificates are
+    read from the environment when the client is made.
     """
 
     def __init__(self, settings: wire.Settings) -> None:
         self.settings = settings
         self.clock = Clock()
-        self._reads = self._pool(keep_alive=5)
-        self._writes = self._pool(keep_alive=0)
+        way = network.route(settings.base_url)
+        self._reads = self._pool(way, keep_alive=5)
+        self._writes = self._pool(way, keep_alive=0)
 
-    def _pool(self, keep_alive: int) -> httpx.AsyncClient:
+    def _pool(self, way: network.Route, keep_alive: int) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             timeout=httpx.Timeout(self.settings.read_timeout, connect=self.settings.connect_timeout),
             limits=httpx.Limits(max_connections=10, max_keepalive_connections=keep_alive),
             follow_redirects=False,
-            trust_env=self.settings.may_use_proxy,
-            verify=_certificates(),
+            trust_env=False,
+            proxy=way.proxy,
+            verify=way.context(),
         )
 
     async def send(self, request: Request) -> Document:
@@ -140,12 +141,6 @@ class KlaviyoAsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """What servers are trusted by. Reading it takes some 30 ms: it is read once, and best off the event loop."""
-    return httpx.create_ssl_context()
 
 
 async def _content(response: httpx.Response, request: Request) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 from tenacity import Retrying
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from airflow_provider_klaviyo.api import retry, wire
+from airflow_provider_klaviyo.api import network, retry, wire
 from airflow_provider_klaviyo.api.body import Body
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.clock import Clock
@@ -34,17 +34,21 @@ class KlaviyoClient:
     A write never travels on a connection that was idle: such a connection may have been closed by the other side, and
     a POST cut that way would look as if it might have been carried out.
 
-    Proxy and CA bundle are read from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` …) when the
-    client is made.
+    Proxy and certificates are read from the environment when the client is made, as :mod:`~.network` has it.
     """
 
     def __init__(self, settings: wire.Settings) -> None:
         self.settings = settings
         self.clock = Clock()
-        self._reads = _session(settings)
-        self._writes = _session(settings)
+        self._reads = _session()
+        self._writes = _session()
         self._writes.headers["Connection"] = "close"
-        self._environment = self._reads.merge_environment_settings(settings.base_url, {}, True, None, None)
+        way = network.route(settings.base_url)
+        self._environment: dict[str, Any] = {
+            "proxies": {"https": way.proxy} if way.proxy else {},
+            "verify": way.authorities or True,
+            "stream": True,
+        }
 
     def send(self, request: Request) -> Document:
         """Make one call, repeating it where the retry policy allows.
@@ -143,9 +147,9 @@ class KlaviyoClient:
         self.close()
 
 
-def _session(settings: wire.Settings) -> requests.Session:
+def _session() -> requests.Session:
     session = requests.Session()
-    session.trust_env = settings.may_use_proxy
+    session.trust_env = False
     adapter = TimedAdapter(max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -23,15 +23,24 @@ from typing import Any, TypeGuard
 
 import httpx
 
+from airflow_provider_klaviyo.api import network
 from airflow_provider_klaviyo.api.cutoff import cut_off
-from airflow_provider_klaviyo.api.document import is_text, retry_after
+from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.tokens import PAUSE, LockedTooLongError, Token, TokenFile, private_directory
+from airflow_provider_klaviyo.api.tokens import (
+    LONGEST_LIFE,
+    PAUSE,
+    LockedTooLongError,
+    Token,
+    TokenFile,
+    is_token,
+    private_directory,
+)
 from airflow_provider_klaviyo.api.wire import user_agent
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -47,9 +56,6 @@ MARGIN = 60.0
 
 LIFETIME = 300.0
 """Seconds for which an access token is used when Klaviyo does not say how long it is good."""
-
-LONGEST_LIFETIME = 86_400.0
-"""Seconds for which an access token is used at most, whatever Klaviyo says."""
 
 _PLAIN = {"Accept-Encoding": "identity"}
 
@@ -193,13 +199,13 @@ class OAuth:
         asked = time.time()
         body = self._ask(used)
         access, lifetime, refresh = body.get("access_token"), body.get("expires_in"), body.get("refresh_token")
-        if not is_text(refresh) or not refresh:
+        if not is_token(refresh):
             refresh = used
-        if not (isinstance(access, str) and access and access.isascii() and access.isprintable()):
+        if not is_token(access):
             raise KlaviyoTransientError(f"{self._where}: {self._url} answered 200 without an access token.")
         seconds = LIFETIME
-        if isinstance(lifetime, int | float) and lifetime > 0:
-            seconds = float(min(lifetime, LONGEST_LIFETIME))
+        if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0:
+            seconds = float(min(lifetime, LONGEST_LIFE))
         return Token(
             access=access,
             good_until=asked + seconds - min(MARGIN, seconds / 10),
@@ -213,12 +219,15 @@ class OAuth:
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         headers = {"Accept": "application/json", "User-Agent": user_agent()}
+        way = network.route(self._url)
         client = httpx.Client(
             auth=self._client,
             headers=headers,
             timeout=TIMEOUT,
             follow_redirects=False,
-            trust_env=self._url.startswith("https:"),  # plain http is for this machine, and not to go through a proxy
+            trust_env=False,
+            proxy=way.proxy,
+            verify=way.context(),
         )
         try:
             with (

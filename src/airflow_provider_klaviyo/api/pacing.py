@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from airflow_provider_klaviyo.api import private
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
 from airflow_provider_klaviyo.api.limits import Budget, Priority
 from airflow_provider_klaviyo.api.limits.store import Store
@@ -24,6 +25,9 @@ FIRST = ("send_campaign", "cancel_campaign_send")
 
 LAST = ("query_campaign_values", "query_flow_values", "query_form_values", "query_segment_values")
 """What can wait: downloads of figures."""
+
+
+_ACCOUNT = re.compile(r"\w{1,40}", re.ASCII)
 
 
 class Pacing:
@@ -82,7 +86,7 @@ class Pacing:
     def is_news(self, headers: Mapping[str, str]) -> bool:
         """Whether an answer tells an account that was not known to be the key's."""
         account = headers.get("cid", "")
-        return self._by_account and account != self._account and bool(re.fullmatch(r"\w{1,40}", account))
+        return self._by_account and account != self._account and bool(_ACCOUNT.fullmatch(account))
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Take in which account answered, and count for it the calls that were made before it was known."""
@@ -91,10 +95,8 @@ class Pacing:
         while self._uncounted:
             self._budget.charge(self._uncounted.pop())
         try:
-            self._known.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._known.with_suffix(f".{os.getpid()}")
-            draft.write_text(account)
-            draft.replace(self._known)
+            self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.replace(self._known, account, self._known.with_suffix(f".{os.getpid()}"))
         except OSError:
             return  # the next process learns it from its own first answer
 
@@ -116,9 +118,11 @@ class Pacing:
             return
         self._settled = True
         try:
-            self._belongs_to(self._known.read_text())
-        except (OSError, UnicodeDecodeError):
+            account = private.read(self._known)
+        except (OSError, ValueError):
             return
+        if _ACCOUNT.fullmatch(account):
+            self._belongs_to(account)
 
     def _belongs_to(self, account: str) -> None:
         self._account = account

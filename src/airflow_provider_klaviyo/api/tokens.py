@@ -12,8 +12,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
+
+from airflow_provider_klaviyo.api import private
+
+LONGEST_LIFE = 86_400.0
+"""Seconds for which an access token is used at most, whatever is said of it. Klaviyo's are good for an hour."""
 
 PAUSE = 0.05
 """Seconds between two looks whether a lock has become free."""
@@ -49,23 +55,17 @@ class TokenFile:
     def read(self) -> Token | None:
         """What is kept; ``None`` when that is nothing, or nothing that can be understood."""
         try:
-            token = Token(**json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            token = Token(**json.loads(private.read(self.path)))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
-        return token if _is_sound(token) else None
+        return _bounded(token) if _is_sound(token) else None
 
     def write(self, token: Token) -> None:
         """Keep a token; call it with the lock held. A crash leaves the old file or the new one, never half of one.
 
         :raises OSError: it cannot be written; what was kept is still there.
         """
-        unfinished = self.path.with_suffix(".new")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(token), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
+        private.replace(self.path, json.dumps(asdict(token)), self.path.with_suffix(".new"))
 
     @contextmanager
     def locked(self, patience: float) -> Iterator[None]:
@@ -110,9 +110,20 @@ def _lock(descriptor: int, deadline: float) -> None:
             return
 
 
+def is_token(token: object) -> TypeGuard[str]:
+    """True if a token can be sent."""
+    return isinstance(token, str) and bool(token) and token.isascii() and token.isprintable()
+
+
 def _is_sound(token: Token) -> bool:
     return (
-        isinstance(token.access, str)
-        and isinstance(token.good_until, int | float)
-        and isinstance(token.refresh, str | None)
+        is_token(token.access)
+        and type(token.good_until) in (int, float)
+        and (token.refresh is None or is_token(token.refresh))
     )
+
+
+def _bounded(token: Token) -> Token:
+    """The token, to be used no more if it claims to be good for ever; the refresh token with it is kept."""
+    is_possible = token.good_until <= time.time() + LONGEST_LIFE
+    return token if is_possible else replace(token, good_until=0.0)

@@ -66,11 +66,6 @@ class Settings:
         """Seconds after its begin, the connecting included, by which an exchange is answered or given up."""
         return self.connect_timeout + self.read_timeout
 
-    @property
-    def may_use_proxy(self) -> bool:
-        """Whether the environment's proxy is used: not for plain http, which it would read, key and all."""
-        return self.base_url.startswith("https:")
-
 
 @dataclass(frozen=True, slots=True)
 class Wire:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
 from airflow_provider_klaviyo.campaigns.values import is_template, nearest
+from airflow_provider_klaviyo.compat import conf
 
 
 def check_revision(revision: str) -> str:

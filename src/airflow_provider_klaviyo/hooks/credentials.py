@@ -72,7 +72,7 @@ def _refresh_token(where: str, extra: Mapping[str, Any]) -> str:
     Airflow's form has flat fields only, so ``oauth_refresh_token`` means the same as ``refresh_token`` in ``oauth``.
     """
     nested = (extra.get("oauth") or {}).get("refresh_token")
-    given = [token for token in (nested, extra.get("oauth_refresh_token")) if token]
+    given = [token for token in (nested, extra.get("oauth_refresh_token")) if token is not None and token != ""]
     if not all(isinstance(token, str) and token.isascii() and token.isprintable() for token in given):
         raise KlaviyoAuthError(f"{where}: the refresh token in its extra is no text of printable ASCII characters.")
     tokens = {token.strip() for token in given}
@@ -85,11 +85,11 @@ def _refresh_token(where: str, extra: Mapping[str, Any]) -> str:
 
 def _cache(where: str, oauth: Any) -> bool:
     """Whether access tokens are shared with other processes. It also checks the extra ``oauth`` as a whole."""
-    given = oauth or {}
+    given = {} if oauth is None or oauth == "" else oauth
     if isinstance(given, Mapping) and not given.keys() - {"refresh_token", "cache"}:
-        cache = given.get("cache", True)
-        if isinstance(cache, bool):
-            return cache
+        cache = given.get("cache")
+        if cache is None or isinstance(cache, bool):
+            return cache is not False
     raise KlaviyoValidationError(
         f'{where}: extra \'oauth\' is not understood; give {{"refresh_token": "…"}} and, to keep access tokens out of '
         f'files, "cache": false.',

@@ -11,11 +11,11 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
+from airflow_provider_klaviyo.compat import BaseHook, get_async_connection, mask_extra, mask_extra_async
 from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.extra import read_extra
 from airflow_provider_klaviyo.hooks.methods import KlaviyoMethods
 from airflow_provider_klaviyo.hooks.safety import Safety
 
@@ -52,7 +52,9 @@ class KlaviyoHook(KlaviyoMethods, BaseHook):
         from airflow_provider_klaviyo.api.client import KlaviyoClient
 
         connection = self.get_connection(self.klaviyo_conn_id)
-        return KlaviyoClient(settings(connection, connection.extra_dejson, revision=self.revision))
+        extra = read_extra(connection)
+        mask_extra(connection)
+        return KlaviyoClient(settings(connection, extra, revision=self.revision))
 
     def get_conn(self) -> KlaviyoClient:
         """The client, over a ``requests`` session of its own."""
@@ -124,12 +126,11 @@ class KlaviyoAsyncHook(KlaviyoMethods, BaseHook):
     async def aget_conn(self) -> KlaviyoAsyncClient:
         """The client, made on first use."""
         if self._client is None:
-            from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
             from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 
-            connection = await get_async_connection(self.klaviyo_conn_id, hook=self)
-            extra = await get_async_extra_dejson(connection)
+            connection = await get_async_connection(self, self.klaviyo_conn_id)
+            extra = read_extra(connection)
+            await mask_extra_async(connection)
             given = settings(connection, extra, revision=self.revision)
             self._client = await asyncio.to_thread(KlaviyoAsyncClient, given)
         return self._client

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.compat import Stats
 
 
 def count(operation: Operation, status: int | None, waited: float) -> None:

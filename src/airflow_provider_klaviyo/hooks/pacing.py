@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_klaviyo.api.auth import Auth, PrivateKey
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.limits import shared_store
+from airflow_provider_klaviyo.api.limits.redis import SCHEMES
 from airflow_provider_klaviyo.api.pacing import Pacing
+from airflow_provider_klaviyo.hooks.extra import yes_or_no
 
 DEFAULTS = {"share": 0.9, "max_wait": 60.0}
 MEANING = (
@@ -29,21 +32,34 @@ def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
     :param proof: what the calls prove themselves with: a key, whose account is counted, or an OAuth app.
     :raises KlaviyoValidationError: the value is not understood.
     """
-    if extra is False or (extra in (None, "") and base_url.startswith("http:")):
+    is_given = extra is not None and extra != ""
+    switch = yes_or_no(extra)
+    if switch is False or (not is_given and base_url.startswith("http:")):
         return None
-    given = {} if extra in (None, "", True) else extra
+    given = {} if switch or not is_given else extra
     if not isinstance(given, Mapping) or given.keys() - {*DEFAULTS, "redis"}:
         raise KlaviyoValidationError(f"{where}: extra 'rate_limit' is not understood; {MEANING}.", pointer="rate_limit")
+    redis = "" if given.get("redis") is None else given["redis"]
+    numbers = {name: _number(given.get(name), default) for name, default in DEFAULTS.items()}
+    is_url = isinstance(redis, str) and redis.partition("://")[0] in SCHEMES
+    if None in numbers.values() or not (redis == "" or is_url):
+        raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {MEANING}.", pointer="rate_limit")
     home = _home()
+    by_account = isinstance(proof, PrivateKey)
     try:
-        numbers = {name: float(given.get(name, value)) for name, value in DEFAULTS.items()}
-        store = shared_store(str(given.get("redis") or home / "budget.sqlite"))
-        by_account = isinstance(proof, PrivateKey)
+        store = shared_store(redis or str(home / "budget.sqlite"))
         return Pacing(proof.counted_as, base_url, store, home / "accounts", by_account=by_account, **numbers)
     except KlaviyoValidationError as error:
         raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {error.message}", pointer="rate_limit") from None
-    except (TypeError, ValueError):
-        raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {MEANING}.", pointer="rate_limit") from None
+
+
+def _number(value: Any, default: float) -> Any:
+    """The number that a value is, ``None`` if it is not one; the default where nothing is given."""
+    if value is None:
+        return default
+    with suppress(TypeError, ValueError, OverflowError):
+        return None if isinstance(value, bool) else float(value)
+    return None
 
 
 def _home() -> Path:

@@ -15,6 +15,7 @@ from airflow_provider_klaviyo.api.errors import (
 from airflow_provider_klaviyo.api.operations import Operation
 from airflow_provider_klaviyo.api.request import Request, build
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.hooks.extra import shown, yes_or_no
 
 SENDS = ("send_campaign", "create_conversation_message")
 """The operations that put a message on its way to people at once."""
@@ -83,7 +84,8 @@ class Safety:
 def read_safety(where: str, extra: Mapping[str, Any]) -> Safety:
     """The switches in a connection's extra.
 
-    :raises KlaviyoValidationError: a value that is neither yes nor no: a switch that is misread must not be off.
+    :raises KlaviyoValidationError: a value that is neither yes nor no, or an empty one: a switch that is misread must
+        not be off.
     """
     return Safety(
         where,
@@ -101,16 +103,13 @@ def is_write(operation: Operation) -> bool:
     return operation.method != "GET" and not reads_only
 
 
-_SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-
-
 def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
     value = extra.get(name)
-    if value is None or value == "":
+    if value is None:  # as the form writes a switch that was left alone
         return False
-    if isinstance(value, bool):
-        return value
-    meaning = _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
+    meaning = yes_or_no(value)
     if meaning is None:
-        raise KlaviyoValidationError(f"{where}: extra {name!r} is {value!r}; give true or false.", pointer=name)
+        raise KlaviyoValidationError(
+            f"{where}: extra {name!r} is {shown(value)}; give true or false, or leave it out for false.", pointer=name
+        )
     return meaning

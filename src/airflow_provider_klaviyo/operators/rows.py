@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.compat import conf
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.strategies import window
+from airflow_provider_klaviyo.compat import AirflowSkipException
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume import looking

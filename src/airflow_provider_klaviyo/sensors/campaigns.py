@@ -9,14 +9,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.campaigns.watch import check_statuses
+from airflow_provider_klaviyo.compat import AIRFLOW_V_3_3_PLUS, AirflowSensorTimeout
 from airflow_provider_klaviyo.hooks.arguments import check_id, check_revision, is_deferrable
 
 if TYPE_CHECKING:

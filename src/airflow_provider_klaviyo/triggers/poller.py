@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
@@ -35,6 +33,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
 )
 from airflow_provider_klaviyo.campaigns.watch import LIST_SIZE, Glance, Observation
+from airflow_provider_klaviyo.compat import Stats
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
 from airflow_provider_klaviyo.triggers.opening import opened
 
