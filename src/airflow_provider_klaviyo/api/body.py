@@ -13,7 +13,7 @@ CODINGS = "gzip, deflate"
 """The content codings that are asked for; one of them at a time is undone, and no other."""
 
 MAX_VALUES = 1_000_000
-"""Commas in a body, at most. Klaviyo's pages have a tenth of that; 64 MB of ``[],`` take 2 GB and 9 s to be read as JSON,
+"""Commas in a body, at most. Klaviyo's pages have a tenth of that; to read 64 MB of ``[],`` as JSON takes 2 GB and 9 s,
 and an event loop stands still meanwhile."""
 
 SLICE = 256 * 1024
