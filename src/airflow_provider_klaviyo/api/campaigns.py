@@ -50,7 +50,7 @@ def find_campaigns(*, channel: Channel, name: str, created_since: datetime | Non
     if part.strip():
         wanted &= filters.contains("name", part)
     found = yield from paginate("get_campaigns", query={"filter": str(wanted), "sort": "created_at"})
-    return [campaign for campaign in found if campaign.text("name") == name]
+    return [campaign for campaign in found if campaign.name == name]
 
 
 def list_campaigns(
