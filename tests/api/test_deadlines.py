@@ -277,6 +277,13 @@ def test_the_bound_holds_for_what_is_not_coded_too(run: Run, monkeypatch: pytest
             run(server.url, post())
 
 
+def test_what_is_short_but_takes_long_to_read_as_json_is_not_read(run: Run) -> None:
+    content = b'{"data": [' + b"[]," * 20_000_000 + b"[]]}"
+    answer = http(200, gzip.compress(content), Content_Encoding="gzip")
+    with Scripted(answer) as server, pytest.raises(KlaviyoAmbiguousWriteError, match="more than 1,000,000 values"):
+        run(server.url, post())
+
+
 def test_the_event_loop_turns_while_a_long_body_is_decoded() -> None:
     size = 40_000_000
     document = http(200, bomb(size), Content_Encoding="gzip")

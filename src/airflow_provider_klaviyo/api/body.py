@@ -12,6 +12,10 @@ from airflow_provider_klaviyo.api.request import Request
 CODINGS = "gzip, deflate"
 """The content codings that are asked for; one of them at a time is undone, and no other."""
 
+MAX_VALUES = 1_000_000
+"""Commas in a body, at most. Klaviyo's pages have a tenth of that; to read 64 MB of ``[],`` as JSON takes 2 GB and 9 s,
+and an event loop stands still meanwhile."""
+
 SLICE = 256 * 1024
 """Bytes that are decoded at a time: an event loop turns in between."""
 
@@ -65,10 +69,12 @@ class Body:
     def whole(self) -> bytes:
         """All of it, when no part is left to come.
 
-        :raises KlaviyoApiError: its coding says that there is more.
+        :raises KlaviyoApiError: its coding says that there is more, or it has more than :data:`MAX_VALUES`.
         """
         if self._start and not (self._decoder and self._decoder.eof):
             raise self._unusable(f"in a {self._coding} that was cut short")
+        if self._content.count(b",") > MAX_VALUES:
+            raise self._unusable(f"with more than {MAX_VALUES:,} values")
         return bytes(self._content)
 
     def _made(self, start: bytes) -> zlib._Decompress:

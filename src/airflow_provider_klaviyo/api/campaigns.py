@@ -50,7 +50,7 @@ def find_campaigns(*, channel: Channel, name: str, created_since: datetime | Non
     if part.strip():
         wanted &= filters.contains("name", part)
     found = yield from paginate("get_campaigns", query={"filter": str(wanted), "sort": "created_at"})
-    return [campaign for campaign in found if campaign.text("name") == name]
+    return [campaign for campaign in found if campaign.name == name]
 
 
 def list_campaigns(
@@ -148,9 +148,8 @@ def get_messages(campaign_id: str) -> Call[list[Resource]]:
 
 def get_messages_and_templates(campaign_id: str) -> Call[tuple[list[Resource], list[Resource]]]:
     """The messages of a campaign, and the templates (their own copies) that came with them."""
-    document = yield build(
-        "get_messages_for_campaign", path_params={"id": campaign_id}, query={"include": ["template"]}
-    )
+    query = {"include": ["template"]}
+    document = yield build("get_messages_for_campaign", path_params={"id": campaign_id}, query=query)
     return document.resources, document.included
 
 
@@ -162,8 +161,7 @@ def get_message_ids(campaign_id: str) -> Call[list[str]]:
 
 def get_message(message_id: str) -> Call[Resource]:
     """One message, telling which template it has."""
-    query = {"include": ["template"]}
-    document = yield build("get_campaign_message", path_params={"id": message_id}, query=query)
+    document = yield build("get_campaign_message", path_params={"id": message_id}, query={"include": ["template"]})
     return document.about("campaign-message", message_id)
 
 
@@ -217,8 +215,7 @@ def get_image_id_of_message(message_id: str) -> Call[str | None]:
 
 def get_template_of_message(message_id: str) -> Call[Resource | None]:
     """The template of an email message (its own copy), if it has one."""
-    document = yield build("get_template_for_campaign_message", path_params={"id": message_id})
-    return document.resource_or_none
+    return (yield build("get_template_for_campaign_message", path_params={"id": message_id})).resource_or_none
 
 
 def get_template_id_of_message(message_id: str) -> Call[str | None]:
@@ -269,8 +266,8 @@ def get_estimation_job(campaign_id: str) -> Call[str]:
 
     :raises KlaviyoNotFoundError: no such campaign, or no current count (Klaviyo's words tell which).
     """
-    document = yield build("get_campaign_recipient_estimation_job", path_params={"id": campaign_id})
-    return document.about("campaign-recipient-estimation-job", campaign_id).text("status")
+    job = yield build("get_campaign_recipient_estimation_job", path_params={"id": campaign_id})
+    return job.about("campaign-recipient-estimation-job", campaign_id).text("status")
 
 
 def get_estimation(campaign_id: str) -> Call[int]:
@@ -285,9 +282,7 @@ def get_estimation(campaign_id: str) -> Call[int]:
 def send_campaign(campaign_id: str) -> Call[None]:
     """Put a draft on its way: at once, or onto the schedule, as its send strategy says.
 
-    The id of the send job is the campaign's id: an answer with another one, or with none, proves nothing.
-
-    :raises KlaviyoAmbiguousWriteError: whether it was put on its way is not known.
+    The id of the send job is the campaign's id: an answer without it proves nothing.
     """
     document = yield build("send_campaign", body=_data("campaign-send-job", None, campaign_id))
     document.about("campaign-send-job", campaign_id)
@@ -322,9 +317,8 @@ def get_account() -> Call[Resource]:
 def _row(
     campaign: Resource, channel: str, fields: Sequence[str], include: Sequence[str], included: Sequence[Resource]
 ) -> dict[str, Any]:
-    attributes = _only(campaign.attributes, fields) if fields and include else dict(campaign.attributes)
     own = {"id": campaign.id, "channel": channel}
-    row = own | attributes | own
+    row = own | (_only(campaign.attributes, fields) if fields and include else dict(campaign.attributes)) | own
     for name in include:
         ids = campaign.related(name)
         row[ROW_KEYS[name]] = [{"id": item.id, **item.attributes} for item in included if item.id in ids]

@@ -56,8 +56,16 @@ class Resource:
     relationships: Mapping[str, Any] = field(default_factory=dict)
     request: Request | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def name(self) -> str:
+        """The attribute ``name``: any text at all, as people write it. It raises as :meth:`text` does."""
+        value = self.attributes.get("name")
+        if not isinstance(value, str):
+            raise self._odd("name", value, "a text")
+        return value
+
     def text(self, name: str) -> str:
-        """The attribute of that name, which is a text.
+        """The attribute of that name, which is a text that can be kept anywhere: see :func:`is_text`.
 
         :raises KlaviyoTransientError: it is missing, ``null`` or of another kind, so this is no answer; after a POST
             :class:`KlaviyoAmbiguousWriteError`. So do the methods below.

@@ -21,7 +21,7 @@ def get_tags() -> Call[list[Resource]]:
 def find_tags(name: str) -> Call[list[Resource]]:
     """The tags of exactly this name."""
     found = yield from paginate("get_tags", query={"filter": str(filters.equals("name", name))})
-    return [tag for tag in found if tag.text("name") == name]
+    return [tag for tag in found if tag.name == name]
 
 
 def create_tag(name: str) -> Call[Resource]:
