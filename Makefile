@@ -9,7 +9,7 @@ OLDEST_READY := .venv-oldest/.ready
 OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/packaging tests/resume \
 	tests/sensors tests/triggers $(wildcard tests/test_*.py)
 OLDEST_IS_FROM := 2025-09-01
-NEWER_THAN_OLDEST := apache-airflow-providers-common-compat asgiref klaviyo-api time-machine
+NEWER_THAN_OLDEST := klaviyo-api time-machine
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--extra sandbox --extra redis --group test
 

@@ -213,6 +213,8 @@ WAITS: dict[str, tuple[Callable[[], str | None], float]] = {
     "nonsense": (lambda: "soon", 1.0),
     "negative": (lambda: "-5", 0.0),
     "not a number": (lambda: "nan", 0.0),
+    "infinite": (lambda: "inf", 1.0),
+    "larger than any number": (lambda: "1e400", 1.0),
 }
 
 
@@ -232,6 +234,15 @@ def test_a_429_is_waited_out_and_repeated_a_post_too(
     told = next(record.getMessage() for record in caplog.records if "rate limit" in record.getMessage())
     said = float(told.split("again in ")[1].split(" s.")[0])
     assert said == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize("header", ["9" * 400, "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_429_for_longer_than_a_day_counts_as_a_day(run: Run, header: str) -> None:
+    with Scripted(error(429, "daily limit", Retry_After=header)) as server:
+        found = failure(run, server.url, post())
+    assert type(found) is KlaviyoRateLimitError
+    assert found.retry_after == 86_400
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("header", ["61", "67608"])

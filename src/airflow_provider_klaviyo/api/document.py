@@ -310,16 +310,14 @@ def _brief(value: Any) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds of the ``Retry-After`` header (a number or an HTTP date); 1 s when it is missing or unreadable."""
+    """Seconds of the ``Retry-After`` header (a number or an HTTP date), a day at most; 1 s when it cannot be read."""
     text = (headers.get("retry-after") or "").strip()
+    is_number = text.removeprefix("-").replace(".", "", 1).isdecimal()  # and not inf, nan or 1e400
     try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
-    except (TypeError, ValueError):
+        seconds = float(text) if is_number else parsedate_to_datetime(text).timestamp() - time()
+    except (TypeError, ValueError, OverflowError, OSError):
         return 1.0
+    return min(max(0.0, seconds), 86_400.0)
 
 
 _KINDS: dict[int, tuple[type[KlaviyoApiError], str]] = {

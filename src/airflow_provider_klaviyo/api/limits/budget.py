@@ -91,7 +91,8 @@ class Budget:
 
         :param retry_after: seconds, as in the answer's ``Retry-After``; more than a day counts as a day.
         """
-        self._store.block(self._pool(operation), min(max(0, round(retry_after * SECOND)), DAY))
+        seconds = min(retry_after, DAY / SECOND) if retry_after > 0 else 0.0  # which "not a number" is not
+        self._store.block(self._pool(operation), round(seconds * SECOND))
 
     def charge(self, operation: Operation) -> None:
         """Book a call that was made already, under another account's name."""

@@ -59,11 +59,7 @@ class RedisStore:
         return Reservation(*self._run(pool, "reserve", max_wait, *numbers))
 
     def stands(self, pool: str, at: int) -> bool:
-        try:
-            blocked_until = self._open().registered_client.hget(PREFIX + pool, "blocked_until")
-        except self._errors as error:
-            raise _store_error(error) from error
-        return int(blocked_until or 0) <= at
+        return bool(self._run(pool, "stands", at))
 
     def block(self, pool: str, length: int) -> None:
         self._run(pool, "block", length)

@@ -4,17 +4,50 @@
 -- ARGV     "reserve", max_wait, calls, length, calls, length, ...  returns {at, wait}; booked if wait <= max_wait
 --          "block", length
 --          "release", at
+--          "stands", at                                             returns 1 if it does, else 0
 
 local command = ARGV[1]
 local time = redis.call('TIME')
 local clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
-local saved = redis.call('HMGET', KEYS[1], 'grants', 'blocked_until', 'seen', 'lag', 'floor')
-local grants = saved[1] and cmsgpack.unpack(saved[1]) or {}
+local HORIZON = 2 * 86400 * 1000000
+local LATEST = 2 ^ 53
+
+local saved = redis.pcall('HMGET', KEYS[1], 'grants', 'blocked_until', 'seen', 'lag', 'floor')
+if saved.err then -- the key is of another kind
+    redis.call('DEL', KEYS[1])
+    saved = {}
+end
+local readable, grants = true, {}
+if saved[1] then readable, grants = pcall(cmsgpack.unpack, saved[1]) end
 local blocked_until = tonumber(saved[2] or 0)
 local seen = tonumber(saved[3] or 0)
 local lag = tonumber(saved[4] or 0)
 local floor = tonumber(saved[5] or 0)
+
+local function is_instant(value)
+    return type(value) == 'number' and value >= 0 and value <= LATEST and value == math.floor(value)
+end
+
+local function is_sound()
+    if not (is_instant(blocked_until) and is_instant(seen) and is_instant(lag) and is_instant(floor)) then
+        return false
+    end
+    if not readable or type(grants) ~= 'table' then return false end
+    local ahead, count, latest = math.max(blocked_until, floor), 0, 0
+    for _ in pairs(grants) do count = count + 1 end
+    if count ~= #grants then return false end
+    for _, grant in ipairs(grants) do
+        if not is_instant(grant) or grant < latest then return false end
+        latest = grant
+    end
+    local horizon = math.max(clock + lag, seen) + HORIZON
+    return math.max(ahead, latest) <= horizon and horizon <= LATEST
+end
+
+if not is_sound() then grants, blocked_until, seen, lag, floor = {}, 0, 0, 0, 0 end
+
+if command == 'stands' then return blocked_until <= tonumber(ARGV[2]) and 1 or 0 end
 
 local now = clock + lag
 if command ~= 'release' then

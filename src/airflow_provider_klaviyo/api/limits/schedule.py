@@ -9,7 +9,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_klaviyo.api.limits.windows import Window
+from airflow_provider_klaviyo.api.limits.windows import DAY, Window
+
+HORIZON = 2 * DAY
+"""How far ahead of its time a pool can know anything: nothing is booked, and nobody kept off, for more than a day."""
+
+LATEST = 2**53
+"""No instant is later: up to here, Redis' numbers are exact. It is in the year 2255."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,16 @@ class Pool:
     seen: int = 0
     lag: int = 0
     floor: int = 0
+
+
+def is_sound(pool: Pool, clock: int) -> bool:
+    """True if a pool can be what the steps below leave behind. One that was damaged is dropped: pacing goes on."""
+    single = (pool.blocked_until, pool.seen, pool.lag, pool.floor)
+    if not all(type(value) is int and 0 <= value <= LATEST for value in single):
+        return False
+    now = max(clock + pool.lag, pool.seen)
+    ahead = max(pool.blocked_until, pool.floor, max(pool.grants, default=0))
+    return ahead <= now + HORIZON <= LATEST and min(pool.grants, default=0) >= 0 and sorted(pool.grants) == pool.grants
 
 
 def reserve(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) -> tuple[int, int]:

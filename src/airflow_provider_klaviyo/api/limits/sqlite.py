@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,8 +44,8 @@ class SQLiteStore:
     The file is opened on first use, and again after a fork or when it was deleted or replaced. It holds no secret and
     nothing that is of use for longer than a day: it may be deleted at any time.
 
-    :param path: the file; missing directories are made. All processes need to be able to write it, and it must lie on a
-        local disk: they share memory with its help, which network file systems do not offer.
+    :param path: the file; missing directories are made. It is for one user, and a link in its place is not followed. It
+        must lie on a local disk: processes share memory with its help, which network file systems do not offer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,7 +105,8 @@ class SQLiteStore:
         if self._connection is not None and self._file == self._identity():
             return self._connection
         self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(self.path)
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection)
@@ -116,15 +119,30 @@ class SQLiteStore:
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            status = os.stat(self.path)
+            status = os.lstat(self.path)
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino
 
 
+def _make(path: Path) -> None:
+    """Make the file for this user only; SQLite then gives those beside it the same mode.
+
+    One that is there is not opened here: closing it would end the locks that this process holds on it.
+
+    :raises OSError: a link is in its place, or in that of a file beside it.
+    """
+    for name in (path, *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
+        if name.is_symlink():
+            raise OSError(errno.ELOOP, "a symbolic link, which is not followed", str(name))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.text_factory = bytes  # a damaged row may hold text that is not UTF-8
     connection.execute(TABLE)
     now = clock()
     connection.execute("DELETE FROM pools WHERE seen < ? AND blocked_until < ?", (now - KEEP, now))
@@ -151,7 +169,10 @@ def _load(connection: sqlite3.Connection, name: str) -> Pool:
     if row is None:
         return Pool()
     packed, *rest = row
-    return Pool(array("q", packed).tolist(), *rest)
+    if not isinstance(packed, bytes) or len(packed) % 8:
+        return Pool()
+    pool = Pool(array("q", packed).tolist(), *rest)
+    return pool if schedule.is_sound(pool, clock()) else Pool()
 
 
 def _save(connection: sqlite3.Connection, name: str, pool: Pool) -> None:
