@@ -1,4 +1,4 @@
-"""Airflow 3.0 and 3.1 pin an old common-compat in their official constraints: no more of it may be used than that has."""
+"""Airflow 3.0 and 3.1 pin an old common-compat in their official constraints: no more than that has is used of it."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import check_text
 
 Scalar = str | bool | int | float | datetime | date
 Value = Scalar | tuple[Scalar, ...] | None
@@ -185,6 +186,14 @@ def parse(text: str) -> Filter:
     return _Reader(text).filter()
 
 
+def rewritten(text: str) -> str:
+    """A filter's text as Klaviyo reads it, such as a datetime with a ``T``; what :func:`parse` refuses as it is."""
+    try:
+        return str(parse(text))
+    except KlaviyoValidationError:
+        return text
+
+
 def _clause(operator: str, field: str, value: object) -> Clause:
     if operator not in KINDS:
         raise _refusal(f"{operator!r} is no filter operator.{_nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")
@@ -218,6 +227,7 @@ def _scalar(value: object, where: str) -> Scalar:
             )
         return value.astimezone(UTC)
     if isinstance(value, str | bool | int | float | date):
+        check_text(value, "filter")
         return value
     raise _refusal(f"{where} was given {value!r}. Give a string, number, boolean, date or datetime.")
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from airflow_provider_klaviyo.api import operations
+from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.errors import KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.api.text import check_text
 
 if TYPE_CHECKING:
     from airflow_provider_klaviyo.api.departure import Departure
@@ -65,7 +66,8 @@ def build(
 
     :param operation: operation id or alias, such as ``get_campaign``.
     :param path_params: one non-empty value for each ``{name}`` in the operation's path.
-    :param query: query parameters; a list becomes a comma-separated value, ``None`` leaves the parameter out.
+    :param query: query parameters; a list becomes a comma-separated value, ``None`` leaves the parameter out. A
+        ``filter`` given as text is written anew as it is understood; one that is not understood is left as it is.
     :param body: JSON document.
     :raises KlaviyoValidationError: unknown operation, or path parameters that do not fit.
     """
@@ -79,6 +81,7 @@ def build(
                 f"{known.id}: path parameter {name!r} is {value!r}; a non-empty string is needed for {known.path}.",
                 pointer=name,
             )
+        check_text(value, name)
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     if given:
         allowed = ", ".join(map(repr, known.path_parameters)) or "none"
@@ -86,11 +89,16 @@ def build(
             f"{known.id}: unknown path parameter {', '.join(map(repr, sorted(given)))}; {known.path} takes {allowed}.",
             pointer=sorted(given)[0],
         )
-    pairs = [(name, _query_value(value)) for name, value in (query or {}).items() if value is not None]
+    pairs = [(name, _query_value(name, value)) for name, value in (query or {}).items() if value is not None]
+    for name, value in pairs:
+        check_text(name, "query")
+        check_text(value, name)
     return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body)
 
 
-def _query_value(value: Any) -> str:
+def _query_value(name: str, value: Any) -> str:
+    if name == "filter" and isinstance(value, str):
+        return filters.rewritten(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple | set | frozenset):

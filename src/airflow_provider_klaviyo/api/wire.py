@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
 from airflow_provider_klaviyo.api.auth import Auth
 from airflow_provider_klaviyo.api.body import CODINGS
@@ -20,6 +21,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
 from airflow_provider_klaviyo.api.pacing import Pacing
 from airflow_provider_klaviyo.api.request import MEDIA_TYPE, Request, absolute_url
+from airflow_provider_klaviyo.api.text import check_text
 
 TAKES_A_FILE = ("upload_image_from_file",)
 """Operations that take a form with a file; all others take a JSON document."""
@@ -98,8 +100,20 @@ def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
         content, headers["Content-Type"] = _form(request)
     elif request.body is not None:
         headers["Content-Type"] = MEDIA_TYPE
-        content = json.dumps(request.body, separators=(",", ":"), ensure_ascii=False).encode()
+        content = _encoded(request.body)
     return Wire(request.operation.method, absolute_url(settings.base_url, request.target), headers, content)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """The document's bytes.
+
+    :raises KlaviyoValidationError: it holds text that UTF-8 cannot carry; ``pointer`` names where.
+    """
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        check_text(body, "")
+        raise
 
 
 def _form(request: Request) -> tuple[bytes, str]:
@@ -111,6 +125,7 @@ def _form(request: Request) -> tuple[bytes, str]:
 
     body = dict(request.body or {})
     path = Path(str(body.pop("file", "")))
+    check_text({"file": path.name, **body}, "")
     try:
         data = path.read_bytes()
     except OSError as error:
