@@ -73,6 +73,19 @@ def test_a_refusal_in_the_middle_leaves_nothing_of_the_first_half(api):
     assert api.get(f"/api/campaigns/{first}/tags").json()["data"] == []
 
 
+def test_a_read_of_some_fields_changes_nothing(target):
+    definition = {"content_type": "block", "type": "html", "data": {"content": "<p>Bye</p>", "display_options": {}}}
+    body = {"type": "template-universal-content", "attributes": {"name": "Footer", "definition": definition}}
+    made = target.api.send("POST", "/api/template-universal-content", {"data": body}).json()["data"]
+    before = target.kept()
+    fields = ["definition", "definition.data.display_options.content_repeat.item_alias"]
+    for named in (fields, fields[::-1]):
+        asked = {"fields[template-universal-content]": ",".join(named)}
+        answer = target.api.query(f"/api/template-universal-content/{made['id']}", asked)
+        assert answer.json()["data"]["attributes"] == {"definition": definition}
+    assert target.kept() == before
+
+
 def test_an_event_that_fails_is_told_once_and_leaves_nothing_of_itself(api, monkeypatch):
     def broken(store: Any, job: Any, now: str) -> Any:
         store.delete("list", EMPTY)

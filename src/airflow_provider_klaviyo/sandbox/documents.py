@@ -131,12 +131,19 @@ def _ids(stored: str | list[str] | None) -> list[str]:
 
 
 def only(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    """The attributes named, where ``send_strategy.method`` names a part of one."""
+    """The attributes named, where ``send_strategy.method`` names a part of one.
+
+    A part of what is named as a whole adds nothing, so that what is written into is never the resource's own.
+    """
     result: dict[str, Any] = {}
-    for field in fields:
+    named = dict.fromkeys(fields)
+    for field in named:
+        parts = field.split(".")
+        if any(".".join(parts[:count]) in named for count in range(1, len(parts))):
+            continue
         source: Any = attributes
         target: Any = result
-        *outer, last = field.split(".")
+        *outer, last = parts
         for name in outer:
             source = source.get(name) if isinstance(source, Mapping) else None
             target = target.setdefault(name, {}) if isinstance(target, dict) else None
