@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoTransientError
+from airflow_provider_klaviyo.resume import looking
 from tests.support.clocks import Hours, worker_clock
 from tests.support.context import dag_run
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
@@ -83,7 +84,7 @@ def test_a_retry_on_another_worker_finds_it(
     assert klaviyo.named(NAME) == [campaign_id]
 
 
-@apart
+@pytest.mark.parametrize("ahead", [6 * MINUTE, -6 * MINUTE], ids=["6 min", "-6 min"])
 @STORES
 def test_a_campaign_that_an_earlier_run_made_is_not_taken_for_the_lost_one(
     klaviyo: Klaviyo, ahead: float, durable: bool
@@ -91,7 +92,8 @@ def test_a_campaign_that_an_earlier_run_made_is_not_taken_for_the_lost_one(
     """Two hours lie between the runs; however wrong the worker's clock is, they are kept apart."""
     create().run()
     klaviyo.advance(2 * HOUR)
-    task = create(durable=durable, run=dag_run(run_after=datetime.now(UTC) + timedelta(hours=2)))
+    later = datetime.now(UTC) + timedelta(hours=2)
+    task = create(durable=durable, run=dag_run(run_after=later, start_date=later))
     klaviyo.fail("create_campaign", "drop_before_commit")
     with worker_clock(2 * HOUR + ahead):
         with pytest.raises(KlaviyoAmbiguousWriteError):
@@ -116,7 +118,7 @@ def test_a_send_whose_answer_was_lost_is_made_once(klaviyo: Klaviyo, ahead: floa
 @pytest.mark.parametrize("ahead", [6 * MINUTE, -6 * MINUTE], ids=["6 min", "-6 min"])
 @STORES
 def test_a_retry_on_another_worker_does_not_send_again_while_reads_lag(
-    klaviyo: Klaviyo, hours: Hours, ahead: float, durable: bool
+    klaviyo: Klaviyo, hours: Hours, ahead: float, durable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the first worker noted is long past or far ahead by the second's clock; the look lasts as long as ever."""
     task = send(durable=durable, wait_until=None)
@@ -127,6 +129,8 @@ def test_a_retry_on_another_worker_does_not_send_again_while_reads_lag(
     klaviyo.mend()
     hours.worker_is_ahead(-ahead)
     klaviyo.fail("get_campaign", "stale", reads=5)
+    monkeypatch.setattr(looking, "SETTLE", 60.0)
+    monkeypatch.setattr(looking, "PAUSE", 3.0)
     hours.sleeping_takes_none()
     assert task.run() == DRAFT_EMAIL
     klaviyo.wait_for_sends()

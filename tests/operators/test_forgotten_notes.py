@@ -162,7 +162,8 @@ def test_a_campaign_made_before_the_run_began_is_not_adopted(
     klaviyo: Klaviyo, make: Callable[..., Task], operation: str
 ) -> None:
     earlier = make().run()
-    task = make(run=dag_run(run_after=datetime.now(UTC) + timedelta(hours=1)))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    task = make(run=dag_run(run_after=later, start_date=later))
     task.clear(forgets=True)
     assert task.run() != earlier
 
