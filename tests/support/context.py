@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -142,9 +142,32 @@ class Task:
         operator.render_template_fields(context)
         return operator.resume_execution(deferred.method_name, {"event": event}, context)
 
-    def clear(self) -> None:
-        """What a person's clear does: the tries begin anew, the notes stay."""
-        self.max_tries = self.try_number + self.retries
+    def clear(self, *, forgets: bool = False, running: bool = False) -> None:
+        """What a person's clear of this task does: the tries begin anew, and the run counts one clear more.
+
+        :param forgets: whether the notes go, as they do by default from Airflow 3.4 on.
+        :param running: the task runs: Airflow ends its process and starts the next try, but no new tries are given.
+        """
+        if not running:
+            self.max_tries = self.try_number + self.retries
+        if forgets and self.store is not None:
+            self.store.notes.clear()
+        if "clear_number" in DagRun.model_fields:
+            self.run_of_dag.clear_number = (self.run_of_dag.clear_number or 0) + 1
+
+
+class InOneTask(BaseOperator):
+    """A task function that calls several operators, one after the other, with its own context.
+
+    :param calls: make the operators; each is called in its turn, and what it returns is in the list returned.
+    """
+
+    def __init__(self, *, calls: Sequence[Callable[[], BaseOperator]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.calls = calls
+
+    def execute(self, context: Any) -> list[Any]:
+        return [make().execute(context) for make in self.calls]
 
 
 def over_the_database(trigger: BaseTrigger) -> BaseTrigger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from airflow_provider_klaviyo.api.operations import Limits, Operation, match
@@ -72,7 +73,8 @@ class Klaviyo:
 
     def headers(self) -> dict[str, str]:
         """The headers that every answer has."""
-        return {"x-klaviyo-req-id": str(uuid.uuid4()), "cid": next(self.store.all("account")).id}
+        date = formatdate(self.clock.timestamp(), usegmt=True)
+        return {"x-klaviyo-req-id": str(uuid.uuid4()), "cid": next(self.store.all("account")).id, "Date": date}
 
     def answer(self, incoming: Incoming, *, stale: bool = False) -> Outgoing:
         """Answer a request.
