@@ -14,13 +14,18 @@ from airflow_provider_klaviyo.api.campaigns import Channel
 from airflow_provider_klaviyo.api.clock import Clock
 from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
-from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoAmbiguousWriteError,
+    KlaviyoConflictError,
+    KlaviyoError,
+    KlaviyoNotFoundError,
+)
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.resume.decide import Action, after_make
 from airflow_provider_klaviyo.resume.looking import begin_by, look_until, now, settled_after, show_by
-from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, Subject, digest_of_audiences
+from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, Subject, digest_of_audiences, moment
 from airflow_provider_klaviyo.resume.state import TaskState
 
 N = TypeVar("N", CampaignNote, IntentNote)
@@ -107,12 +112,16 @@ def make_once(
             return _keep(hook, state, subject, Made(found))
         looked_for = sought
     clock = hook.get_conn().clock
+    beside: list[Resource] = []
+    if on_clear == "new" and state.was_cleared and state.durable:
+        beside = _namesakes(hook, subject, state.run_began.timestamp(), by_klaviyo=False)
     intent = state.put(
         IntentNote(
             name=subject.name,
             channel=subject.channel,
             source=subject.source,
             audiences=digests,
+            beside=frozenset(campaign.id for campaign in beside),
             at=clock.now(),
             until=until - clock.ahead,
             by_klaviyo=clock.is_known,
@@ -121,10 +130,15 @@ def make_once(
     departure = Departure(until)
     try:
         made = hook.run(departing(post, departure))
-    except KlaviyoAmbiguousWriteError as error:
+        _check_name(made, subject)
+    except (KlaviyoAmbiguousWriteError, KlaviyoConflictError) as error:
+        # A conflict may be what a gateway got that repeated a call which was carried out.
         intent = state.put(_by_klaviyo(replace(intent, ended=clock.now() if intent.by_klaviyo else time.time()), clock))
         log.warning("%s Looking whether campaign %r was made.", error, subject.name)
         found = _look(hook, _intended(hook, state, subject, digests, on_clear, intent), same_try=True)
+        if found is None and isinstance(error, KlaviyoConflictError):
+            state.drop(intent)
+            raise
         if found is None:
             state.put(_by_klaviyo(intent, clock))
             error.message += f" No campaign named {subject.name!r} shows; the next try looks again before it makes one."
@@ -135,6 +149,16 @@ def make_once(
             state.drop(intent)
         raise
     return _keep(hook, state, subject, Made(made.id, made))
+
+
+def _check_name(made: Resource, subject: Subject) -> None:
+    """:raises KlaviyoAmbiguousWriteError: the answer is another campaign's: of a cache, or of another call."""
+    name = made.attributes.get("name")
+    if isinstance(name, str) and name.split() != subject.name.split():
+        raise KlaviyoAmbiguousWriteError(
+            f"Klaviyo was asked to make a campaign named {subject.name!r}, and answered with {made.id}, named "
+            f"{name!r}. It is not known if it was made."
+        )
 
 
 def _refuse_twin(state: TaskState, subject: Subject) -> None:
@@ -196,7 +220,7 @@ def _intended(
     return Sought(
         subject,
         digests | intent.audiences,
-        _others(state, subject, on_clear),
+        _others(state, subject, on_clear) | intent.beside,
         since=since if is_exact else min(since, began),
         by_klaviyo=intent.by_klaviyo,
         show_by=show_by(hook, intent),
@@ -261,10 +285,7 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
 
     def namesakes() -> tuple[list[Resource], list[Resource]]:
         """Those that fit, and those of the same name for other audiences."""
-        ahead = 0.0 if sought.by_klaviyo else max(0.0, clock.ahead)
-        since = datetime.fromtimestamp(sought.since - CLOCK_SKEW - ahead, UTC)
-        channel = cast("Channel", subject.channel)
-        found = hook.find_campaigns(channel=channel, name=subject.name, created_since=since)
+        found = _namesakes(hook, subject, sought.since, by_klaviyo=sought.by_klaviyo)
         found = [campaign for campaign in found if campaign.id not in sought.not_these]
         fits = [campaign for campaign in found if _audiences(campaign) in sought.audiences]
         return fits[-1:] if sought.newest else fits, [campaign for campaign in found if campaign not in fits]
@@ -300,6 +321,23 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
             f"set on_clear='new'."
         )
     return None
+
+
+def _namesakes(hook: KlaviyoHook, subject: Subject, since: float, *, by_klaviyo: bool) -> list[Resource]:
+    """The campaigns of this name and channel that were made since, oldest first.
+
+    Klaviyo refuses to look from a moment on that is yet to come, by its clock. Until that is known, all are looked at.
+    """
+    clock = hook.get_conn().clock
+    channel = cast("Channel", subject.channel)
+
+    def earliest() -> float:
+        return since - CLOCK_SKEW - (0.0 if by_klaviyo else max(0.0, clock.ahead))
+
+    begin = datetime.fromtimestamp(min(earliest(), clock.now() - 1), UTC) if clock.is_known else None
+    found = hook.find_campaigns(channel=channel, name=subject.name, created_since=begin)
+    made = ((campaign, moment(campaign.attributes.get("created_at"))) for campaign in found)
+    return [campaign for campaign, at in made if at is None or at >= earliest()]
 
 
 def _require_draft(campaign: Resource, sought: Sought) -> None:

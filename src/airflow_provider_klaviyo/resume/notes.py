@@ -96,6 +96,7 @@ class IntentNote(_OfCampaign):
     """A campaign is about to be made.
 
     :param audiences: digests of the audiences that it may have.
+    :param beside: ids of campaigns of this name that were there before, and are not it.
     :param until: the call begins no later.
     :param ended: when its answer was given up.
     :param by_klaviyo: True if the times are by Klaviyo's clock, as far as the worker had an answer to know it from.
@@ -104,16 +105,17 @@ class IntentNote(_OfCampaign):
     KEY: ClassVar[str] = "klaviyo_intent"
 
     audiences: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
     until: float | None = None
     ended: float | None = None
     by_klaviyo: bool = False
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
-        digests = raw.get("audiences")
         return replace(
             super(IntentNote, cls).read(raw),
-            audiences=frozenset(map(str, digests)) if isinstance(digests, list) else frozenset(),
+            audiences=_texts(raw, "audiences"),
+            beside=_texts(raw, "beside"),
             until=moment(raw.get("until")),
             ended=moment(raw.get("ended")),
             by_klaviyo=raw.get("clock") == "klaviyo",
@@ -121,6 +123,7 @@ class IntentNote(_OfCampaign):
 
     def json(self) -> dict[str, Any]:
         facts = super(IntentNote, self).json() | {"audiences": sorted(self.audiences)}
+        facts |= {"beside": sorted(self.beside)} if self.beside else {}
         return facts | _times(self) | ({"clock": "klaviyo"} if self.by_klaviyo else {})
 
 
@@ -269,6 +272,11 @@ def _ids(ids: object) -> list[str]:
 def _text(raw: Mapping[str, Any], name: str) -> str | None:
     value = raw.get(name)
     return value if isinstance(value, str) else None
+
+
+def _texts(raw: Mapping[str, Any], name: str) -> frozenset[str]:
+    value = raw.get(name)
+    return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
 
 
 def _whole(raw: Mapping[str, Any], name: str) -> int | None:

@@ -62,7 +62,7 @@ class _Sending:
         self._state = state
         self._id = campaign_id
         self._check = check
-        self._read_at = 0.0
+        self._read_at = (0.0, 0.0)
         self._note = self._noted()
 
     def read(self, *, same_try: bool = False) -> tuple[Resource, Action]:
@@ -132,8 +132,14 @@ class _Sending:
             self._put(replace(note, ended=ended, accepted=True))
 
     def _campaign(self) -> Resource:
-        self._read_at = time.monotonic()
+        self._read_at = (time.monotonic(), time.time())
         return self._hook.get_campaign(self._id)
+
+    @property
+    def _age(self) -> float:
+        """Seconds since the campaign was read, also those that this machine slept: by one of its clocks they passed."""
+        monotonic, of_day = self._read_at
+        return max(time.monotonic() - monotonic, time.time() - of_day)
 
     def _last_look(self) -> None:
         """Read and check the draft again if it is a while ago: notes, XComs and the turn may have taken long.
@@ -141,7 +147,7 @@ class _Sending:
         :raises _OvertakenError: it is a draft no longer.
         """
         for check in (self._check, _is_draft):  # a check may take long itself: then the status is read once more
-            if time.monotonic() - self._read_at <= FRESH:
+            if self._age <= FRESH:
                 return
             campaign = self._campaign()
             if not (_is_draft(campaign) and check(campaign)):
