@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.sdk import DAG
@@ -16,6 +18,7 @@ from airflow_provider_klaviyo.exceptions import (
 )
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from tests.support.context import Task
+from tests.support.rendering import run
 from tests.support.sandbox import DRAFT_EMAIL, LIST, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
 
@@ -104,6 +107,44 @@ def test_more_pages_than_the_ceiling_fail_instead_of_a_part(klaviyo):
 def test_all_pages_of_what_is_one_resource_is_that_resource(klaviyo):
     found = api_task("get_list", path_params={"id": LIST}, all_pages=True).run()
     assert found["data"]["id"] == LIST
+
+
+# --- the filter as it is understood ----------------------------------------------------------------------------------
+
+
+def filters_sent(server: Scripted) -> list[str]:
+    return [parse_qs(urlsplit(request.split()[1].decode()).query)["filter"][0] for request in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("greater-than(created,2026-05-04 09:00:00+02:00)", "greater-than(created,2026-05-04T07:00:00Z)"),
+        ("equals(name,'A'), greater-than(created, 2026-05-04T09:00:00+00:00)",
+         'and(equals(name,"A"),greater-than(created,2026-05-04T09:00:00Z))'),
+        ("any(id,['A', 'B'])", 'any(id,["A","B"])'),
+        (any_of("id", ["A"]), 'any(id,["A"])'),
+        ("no filter that is understood here", "no filter that is understood here"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("all_pages", [False, True])
+def test_a_filters_text_is_sent_as_it_is_understood(connect, given, sent, all_pages):
+    with Scripted(json_api(200, {"data": []})) as server:
+        connect(server.url)
+        api_task("get_lists", query={"filter": given}, all_pages=all_pages).run()
+    assert filters_sent(server) == [sent]
+
+
+def test_a_rendered_datetime_in_a_filter_is_sent_as_klaviyo_reads_it(connect):
+    with Scripted(json_api(200, {"data": []})) as server:
+        connect(server.url)
+        run(
+            lambda _: KlaviyoApiOperator(
+                task_id="call", operation="get_lists", query={"filter": "greater-than(created,{{ dag_run.run_after }})"}
+            )
+        )
+    (sent,) = filters_sent(server)
+    assert re.fullmatch(r"greater-than\(created,\d{4}-\d\d-\d\dT[\d:.]+Z\)", sent)
 
 
 # --- what is refused when the DAG is imported ------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator, TaskGroup, task_group
 from airflow.triggers.base import StartTriggerArgs
+from jinja2 import UndefinedError
 
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoCloneCampaignOperator
@@ -156,3 +158,109 @@ def test_an_output_that_a_worker_must_work_out_is_refused() -> None:
 def test_a_mapped_sensor_is_refused_when_the_dag_is_imported(sensor: type[KlaviyoCampaignSensor]) -> None:
     with DAG("campaigns", schedule=None), pytest.raises(KlaviyoValidationError, match="mapped"):
         sensor.partial(task_id="wait", start_from_trigger=True).expand(campaign_id=["a", "b"])
+
+
+# --- task groups, and what is rendered in the triggerer --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sensor", SENSORS)
+@pytest.mark.parametrize("nested", [False, True], ids=["in the group", "in a group within"])
+def test_a_sensor_in_a_mapped_task_group_is_refused_when_the_dag_is_imported(
+    sensor: type[KlaviyoCampaignSensor], nested: bool
+) -> None:
+    @task_group
+    def each(campaign_id: str) -> None:
+        with TaskGroup("within") if nested else nullcontext():
+            sensor(task_id="wait", campaign_id=campaign_id, start_from_trigger=True)
+
+    with DAG("campaigns", schedule=None), pytest.raises(KlaviyoValidationError, match="mapped task group") as caught:
+        each.expand(campaign_id=["a", "b"])
+    assert caught.value.pointer == "start_from_trigger"
+
+
+def test_a_sensor_in_a_plain_task_group_begins_in_the_triggerer() -> None:
+    with DAG("campaigns", schedule=None), TaskGroup("group"):
+        wait = KlaviyoCampaignStatusSensor(task_id="wait", campaign_id=SENT, start_from_trigger=True)
+    assert wait.start_from_trigger
+
+
+def test_the_output_of_a_task_in_a_mapped_task_group_is_refused() -> None:
+    """It has one value for each map index, and none without."""
+    made = []
+
+    @task_group
+    def each(campaign_id: str) -> None:
+        made.append(KlaviyoCloneCampaignOperator(task_id="clone", campaign_id=campaign_id, new_name="again"))
+
+    with DAG("campaigns", schedule=None):
+        each.expand(campaign_id=["a", "b"])
+        with pytest.raises(KlaviyoValidationError, match="only a worker"):
+            KlaviyoCampaignStatusSensor(task_id="wait", campaign_id=made[0].output, start_from_trigger=True)
+
+
+def test_connection_and_revision_are_rendered_in_the_triggerer_too() -> None:
+    with DAG("campaigns", schedule=None):
+        shop = BaseOperator(task_id="shop").output
+        wait = KlaviyoCampaignStatusSensor(
+            task_id="wait",
+            campaign_id=SENT,
+            klaviyo_conn_id=shop,
+            revision="{{ params.revision }}",
+            start_from_trigger=True,
+        )
+    arguments = wait.start_trigger_args.trigger_kwargs or {}
+    assert arguments["klaviyo_conn_id"] == "{{ ti.xcom_pull(task_ids='shop', key='return_value', map_indexes=-1) }}"
+    assert arguments["revision"] == "{{ params.revision }}"
+    assert wait.upstream_task_ids == {"shop"}
+    trigger = begun(wait.start_trigger_args, time.time())
+    assert {name for name in wait.template_fields if name in arguments and hasattr(trigger, name)} == {
+        "campaign_id",
+        "klaviyo_conn_id",
+        "revision",
+    }
+
+
+def test_a_connection_that_only_a_worker_can_work_out_is_refused() -> None:
+    with pytest.raises(KlaviyoValidationError, match=r"klaviyo_conn_id is .*map_indexes=-1"):
+        beginning(klaviyo_conn_id="{{ ti.xcom_pull('shop') }}")
+
+
+def as_the_triggerer_renders(arguments: StartTriggerArgs, **values: Any) -> KlaviyoWaitTrigger:
+    """As Airflow 3.3 does: to text, without the DAG's own macros, an undefined name to nothing."""
+    trigger = begun(arguments, time.time())
+    trigger.template_fields = ("campaign_id", "klaviyo_conn_id", "revision")
+    trigger.render_template_fields(values)  # type: ignore[arg-type]
+    return trigger
+
+
+async def test_what_is_rendered_in_the_triggerer_is_waited_for(klaviyo: Klaviyo) -> None:
+    arguments = beginning(campaign_id="{{ id }}", klaviyo_conn_id="{{ shop }}", revision="{{ revision }}")
+    values = {"id": SENT, "shop": "klaviyo_default", "revision": "2026-07-15"}
+    event = await event_of(as_the_triggerer_renders(arguments, **values))
+    assert (event["campaign_id"], event["outcome"]) == (SENT, "done")
+
+
+@pytest.mark.parametrize("jinja", ["{{ none }}", "{{ my_macro }}", "{{ '' }}", "{{ '{{' }} x"])
+@pytest.mark.parametrize("name", ["campaign_id", "klaviyo_conn_id", "revision"])
+async def test_what_is_rendered_to_nothing_in_the_triggerer_ends_the_wait(
+    klaviyo: Klaviyo, name: str, jinja: str
+) -> None:
+    event = await event_of(as_the_triggerer_renders(beginning(**{name: jinja})))
+    assert (event["outcome"], event["error"]["kind"]) == ("error", "KlaviyoValidationError")
+    assert event["error"]["pointer"] == name
+    with pytest.raises(KlaviyoValidationError, match=name):
+        KlaviyoCampaignStatusSensor(task_id="wait", campaign_id=SENT).execute_complete({}, event)  # type: ignore[arg-type]
+    assert klaviyo.requests() == []
+
+
+async def test_a_macro_of_the_dags_own_is_unknown_to_the_triggerer() -> None:
+    with pytest.raises(UndefinedError):
+        as_the_triggerer_renders(beginning(campaign_id="{{ my_macro() }}"))
+
+
+@pytest.mark.parametrize("campaign_id", ["None", "", "{{ ds }}"])
+async def test_a_trigger_asks_for_no_campaign_that_cannot_be_one(klaviyo: Klaviyo, campaign_id: str) -> None:
+    trigger = triggers.KlaviyoCampaignStatusTrigger(campaign_id=campaign_id, poll_interval=1, deadline=time.time() + 5)
+    event = await event_of(trigger)
+    assert event["error"]["kind"] == "KlaviyoValidationError"
+    assert klaviyo.requests() == []

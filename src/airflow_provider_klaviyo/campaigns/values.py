@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import check_text, printable
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -27,7 +28,7 @@ def is_template(value: object) -> bool:
     """
     if isinstance(value, str):
         return "{{" in value or "{%" in value
-    return hasattr(value, "resolve") and not isinstance(value, os.PathLike)
+    return hasattr(type(value), "resolve") and not isinstance(value, os.PathLike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Field:
 
     def at(self, key: str | int) -> Field:
         """The field ``key`` below this one."""
-        return replace(self, pointer=f"{self.pointer}/{key}")
+        return replace(self, pointer=f"{self.pointer}/{printable(key)}")
 
     def error(self, problem: str, remedy: str) -> KlaviyoValidationError:
         """An error that reads ``<field> <problem>. <remedy>``."""
@@ -80,6 +81,65 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+PARTS_COUNT = ("audiences", "path_params", "query")
+"""Arguments of which a part that is ``None`` or empty counts as not given, too: an exclusion, a filter."""
+
+
+def comes_to_nothing(value: object) -> bool:
+    """True if a rendered value would pass for one that was not given. 0 and False are given."""
+    if isinstance(value, str):
+        return value.strip() in ("", "None")
+    if isinstance(value, int | float):
+        return False
+    try:
+        return not value
+    except Exception:  # native Jinja leaves an undefined name as an object that refuses to be looked at
+        return True
+
+
+def check_rendered(given: Any, got: Any, field: Field) -> None:
+    """Refuse what was to be rendered and came to nothing: a bound, an exclusion or a filter would silently be gone.
+
+    What the DAG file itself gives as ``None``, or empty, or leaves out, is not given, and is left alone.
+
+    :param given: the argument before rendering: Jinja, another task's output, or a dict or list that may hold some.
+    :param got: the same after rendering.
+    :raises KlaviyoValidationError: ``pointer`` names the argument, or the part of it.
+    """
+    if is_template(given):
+        _check_came(got, field)
+        if field.pointer.strip("/").split("/")[0] in PARTS_COUNT:
+            _check_parts(got, field)
+    elif isinstance(given, Mapping) and isinstance(got, Mapping):
+        for key, part in given.items():
+            check_rendered(part, got.get(key), field.at(key))
+    elif isinstance(given, list | tuple) and isinstance(got, list | tuple):
+        for index, (part, item) in enumerate(zip(given, got, strict=False)):
+            check_rendered(part, item, field.at(index))
+
+
+def _check_parts(value: Any, field: Field) -> None:
+    parts: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    for key, part in parts:
+        _check_came(part, field.at(key))
+        _check_parts(part, field.at(key))
+
+
+def _check_came(value: Any, field: Field) -> None:
+    if comes_to_nothing(value):
+        name = field.pointer.rpartition("/")[2]
+        raise field.error(
+            f"is {show(value)} after rendering",
+            f"It was to come from another task, or from Jinja, and nothing came: see whether that task was skipped or "
+            f"returned nothing. Nothing is not taken for 'not given'. If it is meant, leave {name!r} out: of the DAG "
+            f"file, or of the dict that the other task returns.",
+        )
+
+
 def record(value: Any, field: Field, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
     """An object with known keys, each value read by its reader. ``None`` is JSON's null: kept where not required."""
     if not isinstance(value, Mapping):
@@ -110,9 +170,11 @@ def sequence(value: Any, field: Field, reader: Reader) -> Any:
 
 def text(value: Any, field: Field) -> Any:
     """A string, which may hold Klaviyo's tags."""
-    if isinstance(value, str) or field.pending(value):
-        return value
-    raise field.error(f"is {show(value)}", "Give a string.")
+    if isinstance(value, str):
+        check_text(value, field.pointer)
+    elif not field.pending(value):
+        raise field.error(f"is {show(value)}", "Give a string.")
+    return value
 
 
 def filled(value: Any, field: Field) -> Any:
@@ -150,6 +212,7 @@ def identifier(value: Any, field: Field) -> Any:
         raise field.error(f"is {show(value)}", "Give an id as a string, such as 'Y6nRLr'.")
     if value == "None":
         raise field.error("is 'None'", "An upstream task returned nothing: check the XCom that this is rendered from.")
+    check_text(value, field.pointer)
     return value
 
 
@@ -188,6 +251,7 @@ def key_values(value: Any, field: Field) -> Any:
         return value
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key.strip() for key in value):
         raise field.error(f"is {show(value)}", "Give a dict whose keys are names.")
+    check_text(value, field.pointer)
     for key, item in value.items():
         try:
             json.dumps(item, allow_nan=False, default=_later)
@@ -198,4 +262,4 @@ def key_values(value: Any, field: Field) -> Any:
 
 def _later(value: object) -> None:
     if not is_template(value):
-        raise TypeError(f"{show(value)} is no JSON")
+        raise TypeError(f"{show(value)} is not JSON")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from airflow_provider_klaviyo.api import calls, campaigns, checks, tags
 from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.revisions import check_campaigns
 
 if TYPE_CHECKING:
     from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
@@ -61,47 +62,63 @@ class CheckedMethod(Method[P, T]):
         self.check = check
 
     def start(self, hook: KlaviyoHook | KlaviyoAsyncHook, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-        """The call, with its check as the first step: by then the hook has its client, and so its revision."""
-        client = cast("KlaviyoClient | KlaviyoAsyncClient", hook._client)
-        self.check(client.settings.revision, *args, **kwargs)
+        """The call, with its check as the first step."""
+        self.check(_revision(hook), *args, **kwargs)
         return (yield from self.call(*args, **kwargs))
 
 
+class CampaignMethod(Method[P, T]):
+    """A call that reads or writes campaigns as they are up to a certain API revision: refused for others."""
+
+    def start(self, hook: KlaviyoHook | KlaviyoAsyncHook, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+        """The call, with the check of the revision as its first step."""
+        check_campaigns(_revision(hook))
+        return (yield from self.call(*args, **kwargs))
+
+
+def _revision(hook: KlaviyoHook | KlaviyoAsyncHook) -> str:
+    """The revision in use, within a call: by then the hook has its client."""
+    return cast("KlaviyoClient | KlaviyoAsyncClient", hook._client).settings.revision
+
+
 class KlaviyoMethods:
-    """What a hook can do: any published operation by its id, and the Campaigns API by name."""
+    """What a hook can do: any published operation by its id, and the Campaigns API by name.
+
+    The methods for campaigns raise ``KlaviyoValidationError`` for a revision whose campaigns are of another kind.
+    """
 
     call = CheckedMethod(calls.call, checks.check_call)
     paginate = CheckedMethod(calls.paginate, checks.check_pages)
     collect = CheckedMethod(calls.collect, checks.check_pages)
 
     get_account = Method(campaigns.get_account)
-    get_campaign = Method(campaigns.get_campaign)
-    find_campaigns = Method(campaigns.find_campaigns)
-    list_campaigns = Method(campaigns.list_campaigns)
-    create_campaign = Method(campaigns.create_campaign)
-    clone_campaign = Method(campaigns.clone_campaign)
-    update_campaign = Method(campaigns.update_campaign)
-    delete_campaign = Method(campaigns.delete_campaign)
-    get_campaign_tags = Method(campaigns.get_campaign_tags)
-    get_campaign_tag_ids = Method(campaigns.get_campaign_tag_ids)
-    get_messages = Method(campaigns.get_messages)
-    get_message_ids = Method(campaigns.get_message_ids)
-    get_message = Method(campaigns.get_message)
-    get_campaign_of_message = Method(campaigns.get_campaign_of_message)
-    get_campaign_id_of_message = Method(campaigns.get_campaign_id_of_message)
-    update_message = Method(campaigns.update_message)
-    set_image = Method(campaigns.set_image)
-    get_image_of_message = Method(campaigns.get_image_of_message)
-    get_image_id_of_message = Method(campaigns.get_image_id_of_message)
-    get_template_of_message = Method(campaigns.get_template_of_message)
-    get_template_id_of_message = Method(campaigns.get_template_id_of_message)
-    assign_template = Method(campaigns.assign_template)
-    start_estimation = Method(campaigns.start_estimation)
-    get_estimation_job = Method(campaigns.get_estimation_job)
-    get_estimation = Method(campaigns.get_estimation)
-    send_campaign = Method(campaigns.send_campaign)
-    get_send_job = Method(campaigns.get_send_job)
-    cancel_send = Method(campaigns.cancel_send)
+    get_campaign = CampaignMethod(campaigns.get_campaign)
+    find_campaigns = CampaignMethod(campaigns.find_campaigns)
+    list_campaigns = CampaignMethod(campaigns.list_campaigns)
+    create_campaign = CampaignMethod(campaigns.create_campaign)
+    clone_campaign = CampaignMethod(campaigns.clone_campaign)
+    update_campaign = CampaignMethod(campaigns.update_campaign)
+    delete_campaign = CampaignMethod(campaigns.delete_campaign)
+    get_campaign_tags = CampaignMethod(campaigns.get_campaign_tags)
+    get_campaign_tag_ids = CampaignMethod(campaigns.get_campaign_tag_ids)
+    get_messages = CampaignMethod(campaigns.get_messages)
+    get_message_ids = CampaignMethod(campaigns.get_message_ids)
+    get_message = CampaignMethod(campaigns.get_message)
+    get_campaign_of_message = CampaignMethod(campaigns.get_campaign_of_message)
+    get_campaign_id_of_message = CampaignMethod(campaigns.get_campaign_id_of_message)
+    update_message = CampaignMethod(campaigns.update_message)
+    set_image = CampaignMethod(campaigns.set_image)
+    get_image_of_message = CampaignMethod(campaigns.get_image_of_message)
+    get_image_id_of_message = CampaignMethod(campaigns.get_image_id_of_message)
+    get_template_of_message = CampaignMethod(campaigns.get_template_of_message)
+    get_template_id_of_message = CampaignMethod(campaigns.get_template_id_of_message)
+    assign_template = CampaignMethod(campaigns.assign_template)
+    start_estimation = CampaignMethod(campaigns.start_estimation)
+    get_estimation_job = CampaignMethod(campaigns.get_estimation_job)
+    get_estimation = CampaignMethod(campaigns.get_estimation)
+    send_campaign = CampaignMethod(campaigns.send_campaign)
+    get_send_job = CampaignMethod(campaigns.get_send_job)
+    cancel_send = CampaignMethod(campaigns.cancel_send)
 
     get_tags = Method(tags.get_tags)
     find_tags = Method(tags.find_tags)

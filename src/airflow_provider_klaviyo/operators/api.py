@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import BaseOperator
 
 from airflow_provider_klaviyo.api import operations
 from airflow_provider_klaviyo.api.calls import MAX_PAGES
 from airflow_provider_klaviyo.api.checks import check_filter, check_names, check_paged
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
+from airflow_provider_klaviyo.api.text import check_text
 from airflow_provider_klaviyo.campaigns.values import is_template
-from airflow_provider_klaviyo.hooks.arguments import check_revision
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION, KlaviyoTask
 from airflow_provider_klaviyo.operators.rows import check_xcom_size
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_klaviyo.api.document import Document
-    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 
 
-class KlaviyoApiOperator(BaseOperator):
+class KlaviyoApiOperator(KlaviyoTask):
     """Make one call to any operation that Klaviyo publishes, checked before it is made.
 
     When the DAG is imported, the names of the operation and of its path and query parameters are checked; before the
@@ -41,7 +38,7 @@ class KlaviyoApiOperator(BaseOperator):
     :param operation: operation id or alias, such as ``get_lists``; ``docs/operations.md`` has them all. Templated.
     :param path_params: values for the ``{…}`` parts of its path. Templated.
     :param query: query parameters, as ``{"page[size]": 10, "fields[list]": ["name"]}``. ``filter`` takes what the
-        functions of ``api.filters`` make, or text, which may have Jinja. Templated.
+        functions of ``api.filters`` make, or text, which may have Jinja and is sent as it is understood. Templated.
     :param body: JSON:API document. Templated.
     :param all_pages: follow the links to further pages of a list, and return all as if they were one.
     :param max_pages: ceiling; beyond it the task fails rather than give a part as if it were all.
@@ -56,9 +53,10 @@ class KlaviyoApiOperator(BaseOperator):
     :raises KlaviyoRefusedError: an earlier try has made this POST, or may have.
     """
 
-    template_fields = ("operation", "path_params", "query", "body")
+    template_fields = ("operation", "path_params", "query", "body", *CONNECTION)
     template_fields_renderers = dict.fromkeys(("path_params", "query", "body"), "json")
     ui_color = "#f6f1eb"
+    any_revision = True
 
     def __init__(
         self,
@@ -71,8 +69,6 @@ class KlaviyoApiOperator(BaseOperator):
         max_pages: int = MAX_PAGES,
         response_filter: Callable[[dict[str, Any]], Any] | None = None,
         repeat_safe: bool = False,
-        klaviyo_conn_id: str = "klaviyo_default",
-        revision: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,10 +80,6 @@ class KlaviyoApiOperator(BaseOperator):
         self.max_pages = max_pages
         self.response_filter = response_filter
         self.repeat_safe = repeat_safe
-        self.klaviyo_conn_id = klaviyo_conn_id
-        self.revision = revision
-        if revision is not None:
-            check_revision(revision)
         if response_filter is not None and not callable(response_filter):
             raise KlaviyoValidationError(
                 f"response_filter is {response_filter!r}; give a function that takes the answer's document.",
@@ -98,9 +90,10 @@ class KlaviyoApiOperator(BaseOperator):
 
     def _check_names(self) -> None:
         """What can be told without the large document, and of what is not rendered yet."""
-        check_names(
-            self.operation, path_params=_names(self.path_params), query=_names(self.query), revision=self.revision
-        )
+        for name in ("path_params", "query", "body"):
+            check_text(getattr(self, name), f"/{name}")
+        revision = self.known_revision
+        check_names(self.operation, path_params=_names(self.path_params), query=_names(self.query), revision=revision)
         if self.all_pages:
             check_paged(self.operation, self.max_pages)
             if self.body is not None:
@@ -113,16 +106,10 @@ class KlaviyoApiOperator(BaseOperator):
                     f"'contains(name,\"{{{{ … }}}}\")', say. A datetime then stands without quotes.",
                     pointer="filter",
                 )
-            check_filter(self.operation, wanted, self.revision)
-
-    @cached_property
-    def hook(self) -> KlaviyoHook:
-        """The hook, made when the task runs."""
-        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-
-        return KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
+            check_filter(self.operation, wanted, revision)
 
     def execute(self, context: Context) -> Any:
+        self.check_rendered()
         self._check_names()
         document = self._answer(context)
         self.log.info("%s: Klaviyo answered %d.", self.operation, document.status)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_klaviyo.hooks.arguments import check_revision, is_deferrable, positive
+from airflow_provider_klaviyo.hooks.arguments import is_deferrable, positive
+from airflow_provider_klaviyo.hooks.tasks import KlaviyoTask
 from airflow_provider_klaviyo.operators.links import KlaviyoCampaignLink, campaign_url
 from airflow_provider_klaviyo.triggers.events import parse, settle
 
@@ -17,35 +15,20 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_klaviyo.campaigns.wait import WaitEvent
-    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
 OnClear = Literal["adopt", "new"]
 
 
-class KlaviyoCampaignOperator(BaseOperator):
+class KlaviyoCampaignOperator(KlaviyoTask):
     """Base of the operators that have a campaign as their subject.
 
-    :param klaviyo_conn_id: connection of type ``klaviyo``.
-    :param revision: Klaviyo API revision; default: the connection's.
+    :param klaviyo_conn_id: connection of type ``klaviyo``. Templated.
+    :param revision: Klaviyo API revision; default: the connection's. Templated.
     """
 
     ui_color = "#f6f1eb"
     operator_extra_links = (KlaviyoCampaignLink(),)
-
-    def __init__(self, *, klaviyo_conn_id: str = "klaviyo_default", revision: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if revision is not None:
-            check_revision(revision)
-        self.klaviyo_conn_id = klaviyo_conn_id
-        self.revision = revision
-
-    @cached_property
-    def hook(self) -> KlaviyoHook:
-        """The hook, made when the task runs."""
-        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-
-        return KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
 
     def writers(self) -> list[str]:
         """Ids of the tasks before this one that may have noted what they wrote of a campaign: those of this package."""

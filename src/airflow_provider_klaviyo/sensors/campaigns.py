@@ -6,7 +6,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
@@ -17,28 +16,33 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.campaigns.watch import check_statuses
-from airflow_provider_klaviyo.hooks.arguments import check_id, check_revision, is_deferrable
+from airflow_provider_klaviyo.hooks.arguments import check_id, is_deferrable
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
 
-class KlaviyoCampaignSensor(BaseSensorOperator):
+IN_TRIGGER = ("campaign_id", *CONNECTION)
+"""What Airflow renders in the triggerer for a task that begins there."""
+
+
+class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
     """Base of the sensors: look at a campaign until it is as wanted, in a worker or in the triggerer.
 
     Both ways end alike, by the same judgement of each look. A look that fails for a passing reason never ends the wait;
     a wrong key or an unknown campaign ends it at once. Only reads: retry, clear and kill do no harm.
 
     :param campaign_id: the campaign. Templated.
-    :param klaviyo_conn_id: connection of type ``klaviyo``.
-    :param revision: Klaviyo API revision; default: the connection's.
+    :param klaviyo_conn_id: connection of type ``klaviyo``. Templated.
+    :param revision: Klaviyo API revision; default: the connection's. Templated.
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     :param start_from_trigger: begin in the triggerer, so that no worker is needed before the wait is over. Airflow 3.3
-        or later, and not for mapped tasks. ``campaign_id`` is then an id, Jinja, or the output of another task.
+        or later, and not for mapped tasks or task groups. What is templated is then plain text, Jinja without the
+        DAG's own macros and filters, or the output of another task.
     :returns: the campaign's id.
     :raises KlaviyoCampaignFailed: it ended another way (skips instead with ``soft_fail=True``).
     :raises AirflowSensorTimeout: not in time.
@@ -46,26 +50,20 @@ class KlaviyoCampaignSensor(BaseSensorOperator):
     ``poke_interval`` and ``timeout`` are Airflow's own.
     """
 
-    template_fields: Sequence[str] = ("campaign_id",)
+    template_fields = IN_TRIGGER
     ui_color = "#f6f1eb"
 
     def __init__(
         self,
         *,
         campaign_id: str,
-        klaviyo_conn_id: str = "klaviyo_default",
-        revision: str | None = None,
         deferrable: bool | None = None,
         start_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_id("campaign_id", campaign_id)
-        if revision is not None:
-            check_revision(revision)
         self.campaign_id = campaign_id
-        self.klaviyo_conn_id = klaviyo_conn_id
-        self.revision = revision
         self.deferrable = start_from_trigger or is_deferrable(deferrable)
         if start_from_trigger:
             self._begin_in_triggerer(deferrable)
@@ -81,21 +79,9 @@ class KlaviyoCampaignSensor(BaseSensorOperator):
     def trigger(self, **common: Any) -> KlaviyoWaitTrigger:
         """The trigger that says what to look at; it is used in the worker, too."""
 
-    @cached_property
-    def hook(self) -> KlaviyoHook:
-        """The hook, made when the task runs."""
-        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-
-        return KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
-
-    def _trigger(self, campaign_id: str, **end: float) -> KlaviyoWaitTrigger:
-        return self.trigger(
-            campaign_id=campaign_id,
-            **end,
-            poll_interval=_seconds(self.poke_interval),
-            klaviyo_conn_id=self.klaviyo_conn_id,
-            revision=self.revision,
-        )
+    def _trigger(self, **settings: Any) -> KlaviyoWaitTrigger:
+        arguments = {name: getattr(self, name) for name in IN_TRIGGER}
+        return self.trigger(**{**arguments, "poll_interval": _seconds(self.poke_interval), **settings})
 
     def _begin_in_triggerer(self, deferrable: bool | None) -> None:
         """Tell Airflow how to begin without a worker.
@@ -109,10 +95,13 @@ class KlaviyoCampaignSensor(BaseSensorOperator):
             raise _no_start_from_trigger("This needs Airflow 3.3 or later.")
         if deferrable is False:
             raise _no_start_from_trigger("It contradicts deferrable=False.")
+        if self.get_closest_mapped_task_group() is not None:
+            raise _no_start_from_trigger("A task of a mapped task group begins in a worker.")
         timeout, reserve = _seconds(self.timeout), self._reserve
         longest = _seconds(self.execution_timeout) if self.execution_timeout else float("inf")
         head_start = min(timeout + reserve, longest) - min(timeout, longest)
-        path, arguments = self._trigger(_as_jinja(self.campaign_id), head_start=head_start).serialize()
+        later = {name: _as_jinja(name, getattr(self, name)) for name in IN_TRIGGER}
+        path, arguments = self._trigger(**later, head_start=head_start).serialize()
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=path,
             trigger_kwargs=arguments,
@@ -129,12 +118,13 @@ class KlaviyoCampaignSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
             return super().execute(context)
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         started = context["ti"].start_date
         deadline = (started.timestamp() if started else time.time()) + _seconds(self.timeout)
         left = max(0.0, deadline - time.time())
         return self.defer(
-            trigger=self._trigger(self.campaign_id, deadline=deadline),
+            trigger=self._trigger(deadline=deadline),
             method_name="execute_complete",
             timeout=timedelta(seconds=left + self._reserve),
         )
@@ -142,8 +132,9 @@ class KlaviyoCampaignSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         from airflow_provider_klaviyo.triggers.events import settle
 
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
-        trigger = self._trigger(self.campaign_id, deadline=float("inf"))
+        trigger = self._trigger(deadline=float("inf"))
         wait = trigger.wait()
         try:
             event = wait.saw(self.hook.run(trigger.look()), time.time())
@@ -223,21 +214,26 @@ def _no_start_from_trigger(why: str) -> KlaviyoValidationError:
     )
 
 
-def _as_jinja(campaign_id: Any) -> str:
-    """The id as it can be stored beforehand, and rendered in the triggerer.
+def _as_jinja(name: str, value: Any) -> str | None:
+    """An argument as it can be stored beforehand, and rendered in the triggerer.
 
     Airflow's triggerer can pull an XCom only by its map index; without one it waits for ever.
     """
-    if isinstance(campaign_id, PlainXComArg) and not campaign_id.operator.is_mapped:
-        task_id, key = campaign_id.operator.task_id, campaign_id.key
+    if isinstance(value, PlainXComArg) and not _is_mapped(value.operator):
+        task_id, key = value.operator.task_id, value.key
         return f"{{{{ ti.xcom_pull(task_ids={task_id!r}, key={key!r}, map_indexes=-1) }}}}"
-    if isinstance(campaign_id, str) and ("xcom_pull" not in campaign_id or "map_indexes" in campaign_id):
-        return campaign_id
-    if isinstance(campaign_id, str):
+    if value is None or (isinstance(value, str) and ("xcom_pull" not in value or "map_indexes" in value)):
+        return value
+    if isinstance(value, str):
         raise _no_start_from_trigger(
-            f"campaign_id is {campaign_id!r}; the triggerer pulls an XCom only with map_indexes=-1 in the arguments."
+            f"{name} is {value!r}; the triggerer pulls an XCom only with map_indexes=-1 in the arguments."
         )
-    raise _no_start_from_trigger(f"campaign_id is {campaign_id!r}, which only a worker can work out.")
+    raise _no_start_from_trigger(f"{name} is {value!r}, which only a worker can work out.")
+
+
+def _is_mapped(operator: Any) -> bool:
+    """True if the operator, or a task group around it, is mapped, so that its XComs have map indexes."""
+    return operator.is_mapped or operator.get_closest_mapped_task_group() is not None
 
 
 def _seconds(value: Any) -> float:

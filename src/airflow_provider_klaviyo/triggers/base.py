@@ -8,14 +8,15 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError
+from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.wait import Wait, WaitEvent
 from airflow_provider_klaviyo.campaigns.watch import Glance, Observation
+from airflow_provider_klaviyo.hooks.arguments import check_connection, check_id
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Subject, joined
 
@@ -73,6 +74,14 @@ class KlaviyoWaitTrigger(BaseTrigger):
         """The wait, at its start."""
         return Wait(self.campaign_id, self.gives_up_at, self.poll_interval)
 
+    def check_rendered(self) -> None:
+        """Judge what the triggerer has rendered, of a task that begins there: an undefined name is nothing to it.
+
+        :raises KlaviyoValidationError: the campaign's id, the connection or the revision cannot be one.
+        """
+        check_id("campaign_id", self.campaign_id, rendered=True)
+        check_connection(self.klaviyo_conn_id, self.revision, rendered=True)
+
     @property
     def gives_up_at(self) -> float:
         """When the wait ends, seconds since the epoch.
@@ -118,6 +127,10 @@ class KlaviyoWaitTrigger(BaseTrigger):
 
     async def _wait_with_others(self) -> WaitEvent:
         watch = _Watch(self)
+        try:
+            self.check_rendered()
+        except KlaviyoValidationError as error:
+            return cast("WaitEvent", watch.missed(error))
         glance = self.glance()
         subject = Subject(self.campaign_id, self.look, glance, singly=glance is None)
         clock = asyncio.get_running_loop().time

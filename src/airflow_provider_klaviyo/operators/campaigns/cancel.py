@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_klaviyo.campaigns import CampaignStatus
 from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
     :raises KlaviyoRefusedError: there is nothing to cancel: it is a draft.
     """
 
-    template_fields = ("campaign_id",)
+    template_fields = ("campaign_id", *CONNECTION)
     default_poll_interval = 5.0
     default_timeout = 600.0
 
@@ -48,6 +49,7 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
         from airflow_provider_klaviyo.resume.stop import stop
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self.show_link(context, self.campaign_id)
         stop(self.hook, self.campaign_id, self.action)

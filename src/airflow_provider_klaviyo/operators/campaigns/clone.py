@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_klaviyo.campaigns.strategies import check_strategy
 from airflow_provider_klaviyo.campaigns.values import Field, filled
 from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
 from airflow_provider_klaviyo.operators.campaigns.settings import check_settings, in_full
 
@@ -40,7 +41,15 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoNotFoundError: there is no such source.
     """
 
-    template_fields = ("campaign_id", "new_name", "audiences", "send_strategy", "send_options", "tracking_options")
+    template_fields = (
+        "campaign_id",
+        "new_name",
+        "audiences",
+        "send_strategy",
+        "send_options",
+        "tracking_options",
+        *CONNECTION,
+    )
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -64,7 +73,7 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         self.tracking_options = tracking_options
         self.on_clear = on_clear
         check_choice("on_clear", on_clear, ("adopt", "new"))
-        self._overrides(revision=self.revision)
+        self._overrides(revision=self.known_revision)
 
     def _overrides(
         self, *, revision: str | None = None, channel: str | None = None, now: datetime | None = None

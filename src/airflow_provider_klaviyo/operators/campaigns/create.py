@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_klaviyo.campaigns.messages import check_message
 from airflow_provider_klaviyo.campaigns.values import Field, is_template
 from airflow_provider_klaviyo.hooks.arguments import check_choice
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
 from airflow_provider_klaviyo.operators.campaigns.settings import check_settings, in_full
 
@@ -41,7 +42,15 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and whether it made the campaign cannot be told yet.
     """
 
-    template_fields = ("name", "audiences", "messages", "send_strategy", "send_options", "tracking_options")
+    template_fields = (
+        "name",
+        "audiences",
+        "messages",
+        "send_strategy",
+        "send_options",
+        "tracking_options",
+        *CONNECTION,
+    )
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -65,7 +74,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
         self.tracking_options = tracking_options
         self.on_clear = on_clear
         check_choice("on_clear", on_clear, ("adopt", "new"))
-        self._checked(revision=self.revision)
+        self._checked(revision=self.known_revision)
 
     def _checked(self, *, revision: str | None = None, now: datetime | None = None) -> tuple[dict[str, Any], list[Any]]:
         """Attributes and messages as they are to be sent; ``now`` is given once they are rendered."""

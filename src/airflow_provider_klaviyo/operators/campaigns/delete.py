@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.hooks.arguments import check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoNotFoundError: there is no such campaign, on the first try.
     """
 
-    template_fields = ("campaign_id",)
+    template_fields = ("campaign_id", *CONNECTION)
 
     def __init__(self, *, campaign_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,6 +37,7 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
         from airflow_provider_klaviyo.resume.delete import delete
         from airflow_provider_klaviyo.resume.state import TaskState
 
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         delete(self.hook, TaskState(context), self.campaign_id)
         self.log.info("Campaign %s is deleted.", self.campaign_id)

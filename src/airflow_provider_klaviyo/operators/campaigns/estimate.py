@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.values import is_template
 from airflow_provider_klaviyo.hooks.arguments import check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
     :raises KlaviyoRecipientCountError: the number is out of bounds; nothing was sent, and retries do not help.
     """
 
-    template_fields = ("campaign_id", "minimum", "maximum")
+    template_fields = ("campaign_id", "minimum", "maximum", *CONNECTION)
     default_poll_interval = 5.0
     default_timeout = 900.0
 
@@ -59,6 +60,7 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
         from airflow_provider_klaviyo.resume.estimate import start_estimation
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoRecipientEstimationJobTrigger
 
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self._bounds(rendered=True)
         self.show_link(context, self.campaign_id)
@@ -80,6 +82,7 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
             raise KlaviyoError(
                 f"The wait for campaign {event['campaign_id']} ended without a count. Run the task again."
             )
+        self.check_rendered()
         minimum, maximum = self._bounds(rendered=True)
         low, high = minimum is not None and count < minimum, maximum is not None and count > maximum
         if low or high:

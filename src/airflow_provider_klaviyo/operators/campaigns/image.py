@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.arguments import check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.campaigns.messages import KlaviyoCampaignMessageOperator
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
     :raises KlaviyoNotFoundError: no such campaign or message.
     """
 
-    template_fields = ("campaign_id", "message_id", "image_id")
+    template_fields = ("campaign_id", "message_id", "image_id", *CONNECTION)
 
     def __init__(self, *, image_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,6 +39,7 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
         from airflow_provider_klaviyo.resume.drafts import channel_of
         from airflow_provider_klaviyo.resume.edits import keep, of_image
 
+        self.check_rendered()
         check_id("image_id", self.image_id, rendered=True)
         campaign_id, message = self.find_draft(context)
         if channel_of(message) == "email":

@@ -13,6 +13,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter, parse
 from airflow_provider_klaviyo.campaigns.values import Field, filled, is_template
 from airflow_provider_klaviyo.hooks.arguments import check_choice
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
 from airflow_provider_klaviyo.operators.rows import check_xcom_size, write_json_lines
 
@@ -47,7 +48,7 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
         hold (1 MB of JSON).
     """
 
-    template_fields = ("filter", "fields", "output_path")
+    template_fields = ("filter", "fields", "output_path", *CONNECTION)
     operator_extra_links = ()  # type: ignore[assignment]
 
     def __init__(
@@ -75,12 +76,12 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
             raise KlaviyoValidationError(f"channels is empty; give some of: {', '.join(CHANNELS)}.", pointer="channels")
         _check_each("include", include, tuple(ROW_KEYS))
         if sort is not None:
-            check_choice("sort", sort, facts(LIST, self.revision)["query"]["sort"]["schema"]["enum"])
+            check_choice("sort", sort, facts(LIST, self.known_revision)["query"]["sort"]["schema"]["enum"])
         check_paged(LIST, max_pages)
         if not is_template(fields):
-            self._check_fields(self.revision, rendered=False)
+            self._check_fields(self.known_revision, rendered=False)
         if not is_template(filter):
-            self._wanted(self.revision)
+            self._wanted(self.known_revision)
 
     def _check_fields(self, revision: str | None, *, rendered: bool) -> None:
         known = facts(LIST, revision)["query"]["fields[campaign]"]["schema"]["items"]["enum"]

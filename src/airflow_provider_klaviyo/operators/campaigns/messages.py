@@ -42,6 +42,7 @@ class KlaviyoCampaignMessageOperator(KlaviyoCampaignOperator):
         """The campaign's id and its message."""
         from airflow_provider_klaviyo.resume.drafts import message_in
 
+        self.check_rendered()
         self._check_subject(rendered=True)
         campaign_id, message = message_in(self.hook, campaign_id=self.campaign_id, message_id=self.message_id)
         self.show_link(context, campaign_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_klaviyo.api.errors import KlaviyoError
 from airflow_provider_klaviyo.campaigns import CampaignStatus
 from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
     :raises KlaviyoWaitTimeoutError: it was not sent in time.
     """
 
-    template_fields = ("campaign_id",)
+    template_fields = ("campaign_id", *CONNECTION)
     default_poll_interval = 30.0
     default_timeout = 86_400.0
 
@@ -95,6 +96,7 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
         from airflow_provider_klaviyo.resume.state import TaskState
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 
+        self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self.show_link(context, self.campaign_id)
         deadline = self.deadline(context)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.values import Field, filled
 from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoNotFoundError: no such campaign, or no such tag id.
     """
 
-    template_fields = ("campaign_id", "tag", "tag_id")
+    template_fields = ("campaign_id", "tag", "tag_id", *CONNECTION)
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.resume.tag import tag, tag_of, untag
 
+        self.check_rendered()
         self._check(rendered=True)
         self.show_link(context, self.campaign_id)
         tag_id = self.tag_id or tag_of(self.hook, str(self.tag), create=self.missing == "create")

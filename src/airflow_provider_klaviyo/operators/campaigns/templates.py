@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.hooks.arguments import check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.campaigns.messages import KlaviyoCampaignMessageOperator
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
     :raises KlaviyoValidationError: it has several messages, or one that is no email.
     """
 
-    template_fields = ("campaign_id", "message_id", "template_id")
+    template_fields = ("campaign_id", "message_id", "template_id", *CONNECTION)
 
     def __init__(self, *, template_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -42,6 +43,7 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
         from airflow_provider_klaviyo.resume.edits import keep, of_template
         from airflow_provider_klaviyo.resume.state import TaskState
 
+        self.check_rendered()
         check_id("template_id", self.template_id, rendered=True)
         campaign_id, message = self.find_message(context)
         copy = assign_once(self.hook, TaskState(context), campaign_id, message, self.template_id)

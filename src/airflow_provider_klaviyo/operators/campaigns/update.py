@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.messages import check_message
 from airflow_provider_klaviyo.hooks.arguments import check_id
+from airflow_provider_klaviyo.hooks.tasks import CONNECTION
 from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator
 from airflow_provider_klaviyo.operators.campaigns.messages import KlaviyoCampaignMessageOperator
 from airflow_provider_klaviyo.operators.campaigns.settings import check_settings
@@ -38,7 +39,15 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
 
-    template_fields = ("campaign_id", "name", "audiences", "send_strategy", "send_options", "tracking_options")
+    template_fields = (
+        "campaign_id",
+        "name",
+        "audiences",
+        "send_strategy",
+        "send_options",
+        "tracking_options",
+        *CONNECTION,
+    )
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -59,7 +68,7 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
         self.send_strategy = send_strategy
         self.send_options = send_options
         self.tracking_options = tracking_options
-        self._changes(revision=self.revision)
+        self._changes(revision=self.known_revision)
 
     def _changes(self, *, revision: str | None = None, now: datetime | None = None) -> dict[str, Any]:
         """What was given, as it is to be sent; ``now`` is given once it is rendered."""
@@ -100,7 +109,7 @@ class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
     :raises KlaviyoNotFoundError: no such campaign or message.
     """
 
-    template_fields = ("campaign_id", "message_id", "message")
+    template_fields = ("campaign_id", "message_id", "message", *CONNECTION)
     template_fields_renderers = dict.fromkeys(("message",), "json")
 
     def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
@@ -112,6 +121,8 @@ class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
         from airflow_provider_klaviyo.resume.drafts import channel_of
         from airflow_provider_klaviyo.resume.edits import keep, of_message
 
+        self.check_rendered()
+        check_message(self.message, partial=True, rendered=True)
         campaign_id, found = self.find_draft(context)
         content = check_message(self.message, channel=channel_of(found), partial=True, rendered=True)
         answer = self.hook.update_message(found.id, content)
