@@ -34,7 +34,7 @@ from airflow_provider_klaviyo.sensors.campaigns import (
     KlaviyoCampaignStatusSensor,
     KlaviyoRecipientEstimationJobSensor,
 )
-from tests.support.rendering import rendered, run
+from tests.support.rendering import refused, rendered, run
 from tests.support.sandbox import DRAFT_EMAIL, LIST, OTHER_LIST, SENT, Klaviyo
 
 NAME = "Weekly news"
@@ -163,16 +163,6 @@ CASES: list[tuple[Make, str]] = [
 EVERY_CASE = pytest.mark.parametrize(
     ("make", "field"), CASES, ids=[f"{number}-{field}" for number, (_, field) in enumerate(CASES)]
 )
-
-
-def refused(make: Make, field: str, returned: Any = None, **how: Any) -> KlaviyoValidationError:
-    """The error of a task that is run, which names the field."""
-    task, context = rendered(make, returned, **how)
-    with pytest.raises(KlaviyoValidationError) as caught:
-        task.execute(context)
-    assert field in str(caught.value)
-    assert field in str(caught.value.pointer).strip("/").replace("/", ".")
-    return caught.value
 
 
 @pytest.mark.parametrize("returned", [None, "", " ", "None", [], {}, ()], ids=repr)
@@ -358,7 +348,7 @@ def test_a_bound_that_is_gone_when_the_task_comes_back_from_the_triggerer(klaviy
 def test_rendering_again_does_not_find_the_guard_again(klaviyo: Klaviyo) -> None:
     task, context = rendered(lambda out: estimate(maximum=out), None)
     task.render_template_fields(context)
-    with pytest.raises(KlaviyoValidationError, match="maximum is None after rendering"):
+    with pytest.raises(KlaviyoValidationError, match=r"maximum is .* after rendering"):
         task.execute(context)
 
 

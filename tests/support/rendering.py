@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG, BaseOperator
 
+from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from tests.support.context import TaskInstance, dag_run
 
 UPSTREAM = "upstream"
@@ -54,3 +56,13 @@ def run(make: Callable[[Any], Any], returned: Any = None, **how: Any) -> Any:
     """What the task returns, or raises."""
     task, context = rendered(make, returned, **how)
     return task.execute(context)
+
+
+def refused(make: Callable[[Any], Any], field: str, returned: Any = None, **how: Any) -> KlaviyoValidationError:
+    """The error of a task that is run, which names the field."""
+    task, context = rendered(make, returned, **how)
+    with pytest.raises(KlaviyoValidationError) as caught:
+        task.execute(context)
+    assert field in str(caught.value)
+    assert field in str(caught.value.pointer).strip("/").replace("/", ".")
+    return caught.value

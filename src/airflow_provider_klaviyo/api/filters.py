@@ -186,14 +186,6 @@ def parse(text: str) -> Filter:
     return _Reader(text).filter()
 
 
-def rewritten(text: str) -> str:
-    """A filter's text as Klaviyo reads it, such as a datetime with a ``T``; what :func:`parse` refuses as it is."""
-    try:
-        return str(parse(text))
-    except KlaviyoValidationError:
-        return text
-
-
 def _clause(operator: str, field: str, value: object) -> Clause:
     if operator not in KINDS:
         raise _refusal(f"{operator!r} is no filter operator.{_nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")

@@ -98,12 +98,20 @@ def build(
 
 def _query_value(name: str, value: Any) -> str:
     if name == "filter" and isinstance(value, str):
-        return filters.rewritten(value)
+        return _as_understood(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple | set | frozenset):
         return ",".join(str(item) for item in value)
     return str(value)
+
+
+def _as_understood(text: str) -> str:
+    """A filter's text as Klaviyo reads it, such as a datetime with a ``T``; text that is not understood as it is."""
+    try:
+        return str(filters.parse(text))
+    except KlaviyoValidationError:
+        return text
 
 
 def following(request: Request, link: str) -> Request:

@@ -134,6 +134,6 @@ def _as_given(value: Any, context: Context) -> Any:
         return {key: _as_given(item, context) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_as_given(item, context) for item in value]
-    if (of_group := getattr(value, "_input", None)) is not None and hasattr(of_group, "value"):
-        return value if _source(of_group, getattr(value, "_key", ""), context) is not None else None
+    if is_template(value) and hasattr(value, "_input") and _source(value._input, value._key, context) is None:
+        return None
     return value
