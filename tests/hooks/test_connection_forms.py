@@ -209,6 +209,8 @@ def answers(run_python: RunPython, sandbox: Sandbox) -> dict[str, tuple[int, str
         "no password": ("POST", "connections/test", {**plain, "password": None}),
         "wrong key": ("POST", "connections/test", {**plain, "password": "pk_invalid"}),
         "misspelt": ("POST", "connections/test", {**plain, "extra": '{"readonly": true}'}),
+        "unreadable": ("POST", "connections/test", {**plain, "extra": '{"read_only": true,}'}),
+        "empty switch": ("POST", "connections/test", {**plain, "extra": '{"read_only": ""}'}),
         "host with a path": ("POST", "connections/test", {**plain, "host": "https://a.klaviyo.com/api"}),
         "app": ("POST", "connections/test", {**app, "extra": json.dumps(form)}),
         "store": ("POST", "connections", {**app, "extra": json.dumps(form)}),
@@ -248,6 +250,7 @@ def test_the_button_says_that_the_connection_is_read_only(answers: dict[str, tup
         ("wrong key", "is not accepted"),
         ("misspelt", "Did you mean 'read_only'?"),
         ("host with a path", "give scheme and host only"),
+        ("empty switch", "extra 'read_only' is ''"),
     ],
 )
 def test_the_button_says_what_is_wrong(answers: dict[str, tuple[int, str]], step: str, says: str) -> None:
@@ -255,6 +258,13 @@ def test_the_button_says_what_is_wrong(answers: dict[str, tuple[int, str]], step
     assert not ok
     assert says in message
     assert not any(secret in message for secret in SECRETS)
+
+
+def test_the_button_is_not_green_where_the_extra_cannot_be_read(answers: dict[str, tuple[int, str]]) -> None:
+    """Airflow's own form refuses some of it before the hook is asked."""
+    status, text = answers["unreadable"]
+    assert status == 422 or not json.loads(text)["status"], text
+    assert KEY not in text
 
 
 @pytest.mark.parametrize("step", ["show", "show nested"])
@@ -318,8 +328,10 @@ class ExecutionApi(Serving):
         ),
         ({}, "failed", "the connection's password is empty"),
         ({"password": "***"}, "failed", "Type the private key (pk_…) again"),
+        ({"password": KEY, "extra": "read_only=true"}, "failed", "its extra is not a JSON object"),
+        ({"password": KEY, "extra": '{"read_only": ""}'}, "failed", "give true or false"),
     ],
-    ids=["key", "OAuth", "password absent", "password masked"],
+    ids=["key", "OAuth", "password absent", "password masked", "extra unreadable", "switch empty"],
 )
 def test_a_worker_tests_a_connection(
     run_python: RunPython, sandbox: Sandbox, fields: dict[str, Any], state: str, says: str
@@ -355,3 +367,12 @@ def test_the_command_line_says_what_is_wrong_with_a_connection_given_as_a_uri(
     assert "Connection failed!" in done.stdout
     assert "Did you mean 'read_only'?" in done.stdout
     assert KEY not in done.stdout + done.stderr
+
+
+def test_the_command_line_is_not_content_with_a_switch_in_a_uri_that_says_nothing(
+    environment: dict[str, str], sandbox: Sandbox
+) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    done = airflow_connections_test(environment, f"klaviyo://:{KEY}@127.0.0.1:{port}/http?read_only")
+    assert "Connection failed!" in done.stdout
+    assert "extra 'read_only' is ''" in done.stdout
