@@ -211,6 +211,17 @@ def test_every_caller_goes_through_the_proxy_which_does_not_see_the_key(
 
 
 @pytest.mark.usefixtures("trusted")
+def test_a_proxy_over_tls_is_trusted_by_the_same_authorities(
+    reach: Reach, server: TlsServer, certificate: Path, environment: Environment
+) -> None:
+    with ConnectProxy(server.port, certificate) as proxy:
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        reach(f"https://{HOST}")
+    assert proxy.hosts == [f"{HOST}:443"]
+    assert len(server.paths) == 1
+
+
+@pytest.mark.usefixtures("trusted")
 def test_a_proxy_may_be_named_without_its_scheme(
     reach: Reach, server: TlsServer, proxy: ConnectProxy, environment: Environment
 ) -> None:

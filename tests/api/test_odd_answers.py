@@ -186,12 +186,12 @@ def test_a_watcher_goes_on_and_sees_what_is_sent_once_answers_are_right(
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for answer in odd:
         try:
-            rows = drive(recent.look(now), answer)
+            rows = drive(recent.look(now.timestamp), answer)
         except KlaviyoTransientError:
             continue
         events = [_payload(_event_id(row), row) for row in rows if trigger._wants(row)]
         assert all(isinstance(event["name"], str) for event in events)
-    rows = drive(recent.look(now), right)
+    rows = drive(recent.look(now.timestamp), right)
     assert C in [row["id"] for row in rows if trigger._wants(row)]
 
 
@@ -291,13 +291,13 @@ def test_a_campaign_that_is_odd_for_a_while_is_still_seen_when_it_ends() -> None
         return lambda _: {"data": [{**resource("campaign", C), "attributes": attributes}], "links": {}}
 
     recent = RecentCampaigns(["email"])
-    assert [row["status"] for row in drive(recent.look(now), with_status("Sending"))] == ["Sending"]
-    assert [row["status"] for row in drive(recent.look(now), with_status(None))] == [""]
+    assert [row["status"] for row in drive(recent.look(now.timestamp), with_status("Sending"))] == ["Sending"]
+    assert [row["status"] for row in drive(recent.look(now.timestamp), with_status(None))] == [""]
     asked: list[str] = []
 
     def only_by_id(request: Request) -> Any:
         asked.append(request.target)
         return with_status("Sent")(request) if "any%28id" in request.target else {"data": [], "links": {}}
 
-    assert [row["status"] for row in drive(recent.look(now), only_by_id)] == ["Sent"]
+    assert [row["status"] for row in drive(recent.look(now.timestamp), only_by_id)] == ["Sent"]
     assert any("any%28id" in target for target in asked)

@@ -136,8 +136,7 @@ def read(extra: dict[str, Any]) -> Any:
 
 
 def test_a_form_whose_fields_are_all_empty_says_nothing() -> None:
-    switches = ("read_only", "require_test_account")
-    texts = dict.fromkeys(name for name in FIELDS if name not in switches)
+    texts = FIELDS.keys() - {"read_only", "require_test_account"}
     for extra in (dict.fromkeys(FIELDS), dict.fromkeys(texts, "")):
         given = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), extra)
         plain = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), {})
@@ -152,14 +151,8 @@ def test_every_extra_but_the_nested_one_has_a_field() -> None:
 
 
 def test_what_a_field_of_the_form_allows_a_connection_understands() -> None:
-    pacing = {"share": 0.5, "max_wait": 5}
-    values = {
-        "revision": "2026-07-15",
-        "timeout": 30,
-        "rate_limit": pacing,
-        "oauth_refresh_token": "x",
-        "read_only": True,
-    }
+    values = {"revision": "2026-07-15", "timeout": 30, "oauth_refresh_token": "x", "read_only": True}
+    values |= {"rate_limit": {"share": 0.5, "max_wait": 5}}
     extra = dict.fromkeys(FIELDS) | values
     found = read(extra)
     assert (found.revision, found.read_timeout, repr(found.auth)) == ("2026-07-15", 30.0, "OAuth(***)")
@@ -209,6 +202,8 @@ def answers(run_python: RunPython, sandbox: Sandbox) -> dict[str, tuple[int, str
         "no password": ("POST", "connections/test", {**plain, "password": None}),
         "wrong key": ("POST", "connections/test", {**plain, "password": "pk_invalid"}),
         "misspelt": ("POST", "connections/test", {**plain, "extra": '{"readonly": true}'}),
+        "unreadable": ("POST", "connections/test", {**plain, "extra": '{"read_only": true,}'}),
+        "empty switch": ("POST", "connections/test", {**plain, "extra": '{"read_only": ""}'}),
         "host with a path": ("POST", "connections/test", {**plain, "host": "https://a.klaviyo.com/api"}),
         "app": ("POST", "connections/test", {**app, "extra": json.dumps(form)}),
         "store": ("POST", "connections", {**app, "extra": json.dumps(form)}),
@@ -248,6 +243,7 @@ def test_the_button_says_that_the_connection_is_read_only(answers: dict[str, tup
         ("wrong key", "is not accepted"),
         ("misspelt", "Did you mean 'read_only'?"),
         ("host with a path", "give scheme and host only"),
+        ("empty switch", "extra 'read_only' is ''"),
     ],
 )
 def test_the_button_says_what_is_wrong(answers: dict[str, tuple[int, str]], step: str, says: str) -> None:
@@ -255,6 +251,12 @@ def test_the_button_says_what_is_wrong(answers: dict[str, tuple[int, str]], step
     assert not ok
     assert says in message
     assert not any(secret in message for secret in SECRETS)
+
+
+def test_the_button_is_not_green_where_the_extra_cannot_be_read(answers: dict[str, tuple[int, str]]) -> None:
+    status, text = answers["unreadable"]
+    assert status == 422 or not json.loads(text)["status"], text
+    assert KEY not in text
 
 
 @pytest.mark.parametrize("step", ["show", "show nested"])
@@ -318,8 +320,10 @@ class ExecutionApi(Serving):
         ),
         ({}, "failed", "the connection's password is empty"),
         ({"password": "***"}, "failed", "Type the private key (pk_…) again"),
+        ({"password": KEY, "extra": "read_only=true"}, "failed", "its extra is not a JSON object"),
+        ({"password": KEY, "extra": '{"read_only": ""}'}, "failed", "give true or false"),
     ],
-    ids=["key", "OAuth", "password absent", "password masked"],
+    ids=["key", "OAuth", "password absent", "password masked", "extra unreadable", "switch empty"],
 )
 def test_a_worker_tests_a_connection(
     run_python: RunPython, sandbox: Sandbox, fields: dict[str, Any], state: str, says: str
@@ -347,11 +351,14 @@ def test_the_command_line_tests_a_connection_given_as_json(environment: dict[str
     assert (done.returncode, "Connection success!" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("query", "says"), [("readonly=true", "Did you mean 'read_only'?"), ("read_only", "extra 'read_only' is ''")]
+)
 def test_the_command_line_says_what_is_wrong_with_a_connection_given_as_a_uri(
-    environment: dict[str, str], sandbox: Sandbox
+    environment: dict[str, str], sandbox: Sandbox, query: str, says: str
 ) -> None:
     port = sandbox.url.rpartition(":")[2]
-    done = airflow_connections_test(environment, f"klaviyo://:{KEY}@127.0.0.1:{port}/http?readonly=true")
+    done = airflow_connections_test(environment, f"klaviyo://:{KEY}@127.0.0.1:{port}/http?{query}")
     assert "Connection failed!" in done.stdout
-    assert "Did you mean 'read_only'?" in done.stdout
+    assert says in done.stdout
     assert KEY not in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Airflow 3.0 and 3.1 pin an old common-compat in their official constraints: no more than that has is used of it."""
+"""The official constraints of Airflow 3.0 and 3.1 pin an old common-compat: no more of it may be used than that has."""
 
 from __future__ import annotations
 

@@ -86,9 +86,7 @@ class TlsServer(Serving):
                 pass
 
         super().__init__(Handler)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server.socket = _over_tls(self._server.socket, certificate)
         self.port = self._server.server_port
         self.url = f"https://127.0.0.1:{self.port}"
 
@@ -97,13 +95,16 @@ class ConnectProxy:
     """A proxy for https: it connects whoever asks to one port of this machine, whichever host was asked for.
 
     :param port: that port.
+    :param certificate: as for :class:`TlsServer`, for a proxy that is itself reached over TLS.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: Path | None = None) -> None:
         self.heads: list[bytes] = []
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
+        if certificate:
+            self._listener = _over_tls(self._listener, certificate)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
@@ -141,6 +142,12 @@ class ConnectProxy:
             back.start()
             _pump(client, server)
             back.join(timeout=10)
+
+
+def _over_tls(listener: socket.socket, certificate: Path) -> ssl.SSLSocket:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context.wrap_socket(listener, server_side=True)
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidat
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 from tests.conftest import Connect
 from tests.support.airflow_versions import AIRFLOW, DagSerialization, since_airflow
+from tests.support.clocks import worker_clock
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
 
 INTERVAL = 0.2
@@ -100,6 +101,16 @@ async def test_a_campaign_sent_by_anyone_fires_once(klaviyo: Klaviyo) -> None:
         }
     ]
     assert fired[0]["send_time"]
+
+
+async def test_a_triggerer_whose_clock_is_ahead_misses_nothing(klaviyo: Klaviyo) -> None:
+    """Klaviyo refuses a filter that begins in its future."""
+    with worker_clock(ahead=900):
+        async with watching(watcher()) as [fired]:
+            await looks(3)
+            await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+            await looks(6)
+    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
 
 
 async def test_what_was_over_before_the_watching_began_does_not_fire(klaviyo: Klaviyo) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from tenacity import AsyncRetrying
@@ -37,18 +37,16 @@ class KlaviyoAsyncClient:
     def __init__(self, settings: wire.Settings) -> None:
         self.settings = settings
         self.clock = Clock()
-        way = network.route(settings.base_url)
-        self._reads = self._pool(way, keep_alive=5)
-        self._writes = self._pool(way, keep_alive=0)
+        environment = network.route(settings.base_url).for_httpx()
+        self._reads = self._pool(environment, keep_alive=5)
+        self._writes = self._pool(environment, keep_alive=0)
 
-    def _pool(self, way: network.Route, keep_alive: int) -> httpx.AsyncClient:
+    def _pool(self, environment: dict[str, Any], keep_alive: int) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             timeout=httpx.Timeout(self.settings.read_timeout, connect=self.settings.connect_timeout),
             limits=httpx.Limits(max_connections=10, max_keepalive_connections=keep_alive),
             follow_redirects=False,
-            trust_env=False,
-            proxy=way.proxy,
-            verify=way.context(),
+            **environment,
         )
 
     async def send(self, request: Request) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from tenacity import Retrying
@@ -43,12 +43,7 @@ class KlaviyoClient:
         self._reads = _session()
         self._writes = _session()
         self._writes.headers["Connection"] = "close"
-        way = network.route(settings.base_url)
-        self._environment: dict[str, Any] = {
-            "proxies": {"https": way.proxy} if way.proxy else {},
-            "verify": way.authorities or True,
-            "stream": True,
-        }
+        self._environment = network.route(settings.base_url).for_requests()
 
     def send(self, request: Request) -> Document:
         """Make one call, repeating it where the retry policy allows.

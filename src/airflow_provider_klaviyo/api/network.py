@@ -11,6 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -45,9 +46,21 @@ class Route:
     def __repr__(self) -> str:
         return f"Route(proxy={'***' if self.proxy else None}, authorities={self.authorities!r})"
 
-    def context(self) -> ssl.SSLContext:
-        """What TLS is made with. Reading it takes some 30 ms: it is read once, and best off the event loop."""
-        return _context(self.authorities, _changed(self.authorities) if self.authorities else 0)
+    def for_requests(self) -> dict[str, Any]:
+        """What ``requests`` takes with each call."""
+        proxies = {"https": self.proxy} if self.proxy else {}
+        return {"proxies": proxies, "verify": self.authorities or True, "stream": True}
+
+    def for_httpx(self) -> dict[str, Any]:
+        """What a client of ``httpx`` is made with. Reading the authorities takes some 30 ms: it is done once, and best
+        off the event loop."""
+        import httpx
+
+        context = _context(self.authorities, _changed(self.authorities) if self.authorities else 0)
+        proxy = self.proxy and httpx.Proxy(self.proxy)
+        if proxy and proxy.url.scheme == "https":
+            proxy.ssl_context = context
+        return {"trust_env": False, "proxy": proxy, "verify": context}
 
 
 def route(base_url: str) -> Route:
@@ -154,7 +167,7 @@ def _changed(path: str) -> int:
 def _context(authorities: str | None, _: int) -> ssl.SSLContext:
     """:param _: when the authorities were changed last."""
     if authorities is None:
-        import httpx  # which only the callers of Route.context() need, and have
+        import httpx
 
         return httpx.create_ssl_context(trust_env=False)
     if os.path.isdir(authorities):

@@ -219,15 +219,12 @@ class OAuth:
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         headers = {"Accept": "application/json", "User-Agent": user_agent()}
-        way = network.route(self._url)
         client = httpx.Client(
             auth=self._client,
             headers=headers,
             timeout=TIMEOUT,
             follow_redirects=False,
-            trust_env=False,
-            proxy=way.proxy,
-            verify=way.context(),
+            **network.route(self._url).for_httpx(),
         )
         try:
             with (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,15 +42,17 @@ class RecentCampaigns:
         self._known: dict[str, dict[str, Any]] = {}
         self._since: datetime | None = None
 
-    def look(self, now: datetime) -> Call[list[dict[str, Any]]]:
+    def look(self, clock: Callable[[], float]) -> Call[list[dict[str, Any]]]:
         """One look: all that are known now. One request for each channel, and one for every 100 on their way.
 
+        :param clock: returns the time by Klaviyo's clock, known from its first answer on: Klaviyo refuses to look from
+            a moment that is yet to come.
         :returns: flat rows: ``id``, ``channel``, ``name``, ``status``, ``send_time``, ``updated_at``.
         """
-        found = []
+        found, began = [], time.monotonic()
         if self._since is None:
             found += yield from self._list(self._channels, filters.any_of("status", UNDER_WAY))
-        since = self._since or now - LATELY
+        since = self._since or datetime.fromtimestamp(clock(), UTC) - LATELY
         found += yield from self._list(self._channels, filters.greater_or_equal("updated_at", since))
         seen = {row["id"] for row in found}
         on_their_way = [row for row in self._known.values() if not is_final(row["status"]) and row["id"] not in seen]
@@ -57,6 +60,7 @@ class RecentCampaigns:
             ids = [row["id"] for row in on_their_way if row["channel"] == channel]
             for start in range(0, len(ids), LIST_SIZE):
                 found += yield from self._list([channel], filters.any_of("id", ids[start : start + LIST_SIZE]))
+        now = datetime.fromtimestamp(clock(), UTC) - timedelta(seconds=time.monotonic() - began)
         self._take_in(found, now, gone={row["id"] for row in on_their_way} - {row["id"] for row in found})
         self._since = now - OVERLAP
         return list(self._known.values())

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -108,7 +107,8 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
         async with opened(kwargs["klaviyo_conn_id"], kwargs["revision"]) as hook:
             while True:
                 try:
-                    yield await hook.run(recent.look(datetime.now(UTC)))
+                    clock = (await hook.aget_conn()).clock
+                    yield await hook.run(recent.look(clock.now))
                 except (KlaviyoTransientError, KlaviyoRateLimitError) as error:
                     log.warning("Looking for campaigns failed; trying again in about %g s: %s", interval, error)
                 await asyncio.sleep(interval * random.uniform(1 - JITTER, 1 + JITTER))
