@@ -340,3 +340,30 @@ def test_a_first_send_and_a_retry_with_a_store_read_no_more_than_they_did(klaviy
     assert first == {"get_campaign": 1, "get_messages_for_campaign": 1, "send_campaign": 1}
     task.run()
     assert klaviyo.counted() - first == {"get_campaign": 2, "get_messages_for_campaign": 1, "send_campaign": 1}
+
+
+# --- what else may have happened to it --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("durable", [True, False], ids=["store", "no store"])
+def test_a_campaign_that_went_out_to_other_audiences_is_not_made_anew_after_a_clear(
+    klaviyo: Klaviyo, durable: bool
+) -> None:
+    """The DAG's audiences were changed before the clear: those who are in both would be mailed twice."""
+    made = create(durable=durable).run()
+    assign(campaign_id=made).run()
+    send(campaign_id=made).run()
+    task = create(audiences={"included": [OTHER_LIST]}, durable=durable)
+    task.clear(forgets=True)
+    with pytest.raises(KlaviyoRefusedError, match=f"{made}.*went out since this run began, to other audiences"):
+        task.run()
+    assert klaviyo.named(NAME) == [made]
+
+
+def test_a_try_that_airflow_runs_again_after_a_reschedule_goes_on_with_its_campaign(klaviyo: Klaviyo) -> None:
+    """``RetryAction.RESCHEDULE`` of Airflow 3.4 uses up no try: the number is the same."""
+    task = create()
+    first = task.run()
+    task.try_number -= 1
+    assert task.run() == first
+    assert klaviyo.named(NAME) == [first]
