@@ -25,6 +25,8 @@ from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 KEY = "pk_0123456789abcdef"
 SECRET = "s3cret-refresh-token-0123456789"
 
+hands_on = since_airflow("3.2", "connections whose extra Airflow hands on without having read it")
+
 UNREADABLE = {
     "comma after the last value": '{"read_only": true,}',
     "single quotes": "{'read_only': true}",
@@ -68,6 +70,7 @@ def as_json(extra: str) -> str:
     return json.dumps({"conn_type": "klaviyo", "password": KEY, "extra": extra})
 
 
+@hands_on
 @both
 @pytest.mark.parametrize("extra", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_an_extra_that_cannot_be_read_stops_every_call(
@@ -82,6 +85,7 @@ def test_an_extra_that_cannot_be_read_stops_every_call(
     assert klaviyo.requests() == []
 
 
+@hands_on
 @pytest.mark.parametrize("extra", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_the_test_button_is_red_where_the_extra_cannot_be_read(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_KLAVIYO_DEFAULT", as_json(extra))
@@ -118,6 +122,7 @@ URIS = {
 }
 
 
+@hands_on
 @both
 @pytest.mark.parametrize("query", URIS.values(), ids=URIS.keys())
 def test_a_switch_in_a_uri_that_says_nothing_stops_every_call(
@@ -186,6 +191,7 @@ LEAKY: dict[str, str] = {
 }
 
 
+@hands_on
 @pytest.mark.parametrize("extra", LEAKY.values(), ids=LEAKY.keys())
 def test_no_error_no_traceback_and_no_log_of_an_extra_holds_what_was_given(
     extra: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -211,7 +217,7 @@ def test_no_error_no_traceback_and_no_log_of_an_extra_holds_what_was_given(
     assert SECRET[:12] not in seen
 
 
-@since_airflow("3.1", "secrets that are masked where they are read")
+@since_airflow("3.2", "secrets that are masked where they are read")
 def test_the_secrets_of_an_extra_that_is_read_are_masked_in_logs(tmp_path: Any) -> None:
     """In a process of its own: what is masked stays masked."""
     program = f"""
