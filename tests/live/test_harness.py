@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,20 +80,20 @@ def test_a_backfill_makes_one_run_a_day(airflow: LocalAirflow) -> None:
     assert {airflow.wait_for("harness_defer", run_id) for run_id in run_ids} == {"success"}
 
 
-def test_a_backfill_whose_command_was_cut_off_half_way_is_taken_up(
+def test_a_backfill_whose_request_was_cut_off_half_way_is_taken_up(
     airflow: LocalAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when SQLite's one writer is taken in mid-command: the backfill is there, and lacks its last days."""
-    whole, cut = airflow.cli, []
+    """As when SQLite's one writer is taken in mid-request: the backfill is there, and lacks its last days."""
+    whole, cut = airflow.request, []
 
-    def cut_once(*arguments: str) -> str:
-        if cut:
-            return whole(*arguments)
-        cut.append(arguments)
-        whole(*(argument.replace("2026-03-03", "2026-03-01") for argument in arguments))
-        raise LocalAirflowError("sqlite3.OperationalError: database is locked")
+    def cut_once(method: str, path: str, **options: Any) -> Any:
+        if cut or (method, path) != ("POST", "/backfills"):
+            return whole(method, path, **options)
+        cut.append(options)
+        whole(method, path, json={**options["json"], "to_date": options["json"]["from_date"]})
+        raise LocalAirflowError("POST /backfills answered 500: database is locked")
 
-    monkeypatch.setattr(airflow, "cli", cut_once)
+    monkeypatch.setattr(airflow, "request", cut_once)
     airflow.backfill("harness_daily", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
     assert len(cut) == 1
     run_ids = [run_id for run_id in airflow.runs("harness_daily") if run_id.startswith("backfill__")]
