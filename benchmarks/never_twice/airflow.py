@@ -2,7 +2,8 @@
 
 Kept apart: the state store and XCom, which outlive a process, and the process, of which nothing is left when it ends.
 As in Airflow 3.3: the state store is keyed by run, task and map index, not by try; ``max_tries`` is constant over
-automatic retries and is set to ``try_number + retries`` by a clear; a new try has a new id, and a process of an old one
+automatic retries and is set to ``try_number + retries`` by a clear, which also adds one to the run's ``clear_number``
+and, from Airflow 3.4 on, empties the store of what is cleared; a new try has a new id, and a process of an old one
 is refused by the API; XComs are deleted when a try starts, not when it resumes; a trigger is stored as JSON, and
 started again from it when its triggerer dies.
 """
@@ -24,7 +25,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_klaviyo.compat import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
-from benchmarks.never_twice.boundary import Hang, Process, Store, World, running
+from benchmarks.never_twice.boundary import Hang, Process, Store, World, current, running
 from benchmarks.never_twice.clock import VirtualLoop
 from benchmarks.never_twice.faults import Killed
 
@@ -88,6 +89,7 @@ class TaskInstance:
 
     def xcom_pull(self, *, task_ids: Sequence[str], key: str) -> list[Any]:
         """As Airflow's without ``map_indexes``: of each task the values of all map indexes, or ``None``."""
+        current().reach("xcom pull", "before")
         found: list[Any] = []
         for task_id in task_ids:
             rows = [row for run in self._run.mapped for row in run.rows if row.task.task_id == task_id]
@@ -109,13 +111,19 @@ class DagRunFacts:
     run_type: str = "manual"
     data_interval_start: datetime | None = None
     data_interval_end: datetime | None = None
+    start_date: datetime | None = None
+    clear_number: int = 0
 
 
 class Run:
     """One run of a DAG whose tasks follow each other, one try at a time.
 
-    :param name: what the DAG names its campaign in this run.
+    :param names: what the DAG names its campaigns in this run.
+    :param audience: the list that they are for. The DAG may say another one later.
     :param has_store: whether this Airflow has a state store (3.3) or not (3.0).
+    :param forgets_on_clear: whether a clear empties the store (3.4).
+    :param skews: how many seconds the clock of the machine is ahead that runs a try, of the first tries; those that
+        follow have the right time.
     :param forgets: notes that are not written (the mutant).
 
     ``mapped`` are the runs that stand for the map indexes of one DAG run.
@@ -127,32 +135,43 @@ class Run:
         tasks: Sequence[Task],
         *,
         run_id: str,
-        name: str,
-        map_index: int = -1,
+        names: Sequence[str],
+        audience: str = "",
         retries: int = 3,
         retry_delay: float = 1.0,
         has_store: bool = True,
+        forgets_on_clear: bool = False,
+        skews: Sequence[float] = (),
         forgets: Callable[[str, Any], bool] = forgets_nothing,
     ) -> None:
         self.world = world
         self.run_id = run_id
-        self.name = name
-        self.map_index = map_index
+        self.names = list(names)
+        self.audience = audience
+        self.made_for = audience
+        self.audience_may_change = False
+        self.forgets_on_clear = forgets_on_clear
+        self.skews = list(skews)
+        self.map_index = -1
         self.retries = retries
         self.retry_delay = retry_delay
         self.has_store = has_store
         self.forgets = forgets
-        self.facts = DagRunFacts(run_id, run_after=datetime.now(UTC))
+        now = datetime.now(UTC)
+        self.facts = DagRunFacts(run_id, run_after=now, start_date=now)
         self.rows = [Row(task, max_tries=retries) for task in tasks]
         self.zombies: list[tuple[Hang, threading.Thread]] = []
         self.cleared = 0
+        self.is_removed = False
         self.mapped: list[Run] = [self]
 
     # --- what the scheduler and people do ---------------------------------------------------------------------------
 
     @property
     def next(self) -> Row | None:
-        """The task instance to run next; ``None`` when the run is over."""
+        """The task instance to run next; ``None`` when the run is over, or no longer part of the list."""
+        if self.is_removed:
+            return None
         for row in self.rows:
             if row.state != SUCCESS:
                 return row if row.state in (NONE, UP_FOR_RETRY) else None
@@ -174,11 +193,19 @@ class Run:
     def xcom(self, task_id: str) -> Any:
         return next(row for row in self.rows if row.task.task_id == task_id).xcom.get("return_value")
 
+    @property
+    def name(self) -> str:
+        """The name of its first campaign."""
+        return self.names[0]
+
     def clear(self, row: Row) -> None:
         """A person clears a task and all after it."""
         self.cleared += 1
+        self.facts.clear_number += 1
         for cleared in self.rows[self.rows.index(row) :]:
             if cleared.try_number:
+                if self.forgets_on_clear:
+                    cleared.notes.clear()
                 cleared.max_tries = cleared.try_number + self.retries
                 cleared.ti_id += 1
                 cleared.state = NONE
@@ -190,6 +217,11 @@ class Run:
         assert row is not None
         if row.state == UP_FOR_RETRY:
             time.sleep(self.retry_delay)
+        with self.world.clock.ahead(self.skews.pop(0) if self.skews else 0.0):
+            self._step(row)
+        return row
+
+    def _step(self, row: Row) -> None:
         row.try_number += 1
         row.ti_id += 1
         row.start_date = datetime.now(UTC)
@@ -199,7 +231,6 @@ class Run:
         context = self._context(row)
         if self._in_thread(process.hang, lambda: self._carry(row, process, context, lambda op: op.execute(context))):
             self._retry_or_fail(row, Killed("no heartbeat"))
-        return row
 
     def wake_zombies(self) -> None:
         """Let the processes that hung go on, to their end."""

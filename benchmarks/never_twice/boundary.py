@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -21,8 +20,24 @@ from openapi_client.rest import RESTClientObject
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.client import KlaviyoClient
 from airflow_provider_klaviyo.api.operations import match
-from benchmarks.never_twice.clock import VirtualClock, VirtualLoop
-from benchmarks.never_twice.faults import CUTS, LAG, READ_TIMEOUT, Effect, Killed, Plan, Point
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from benchmarks.never_twice.clock import VirtualClock, VirtualLoop, real_monotonic
+from benchmarks.never_twice.faults import (
+    AIRFLOW_AWAY,
+    ANSWERS,
+    CUTS,
+    LAG,
+    LOCAL,
+    PERSON,
+    READ_TIMEOUT,
+    SLOW,
+    TURN,
+    Effect,
+    Killed,
+    Plan,
+    Point,
+)
+from benchmarks.never_twice.gateway import REPLIES, Gateway
 
 T = TypeVar("T")
 
@@ -30,8 +45,16 @@ CLOSED = "http://127.0.0.1:1"
 """Nothing listens there."""
 
 
+OBSERVER = {"Authorization": "Klaviyo-API-Key pk_person", "revision": "2026-04-15"}
+"""A person at Klaviyo's page."""
+
+
 class StoreRefusedError(Exception):
     """Airflow's API refused a write to the state store."""
+
+
+class LocalError(Exception):
+    """Something of this machine or of Airflow cannot be had."""
 
 
 @dataclass
@@ -39,12 +62,16 @@ class World:
     """What the processes of one run share.
 
     :param url: the sandbox.
+    :param gateway: stands before the sandbox for calls that it is to answer.
+    :param names: begins the name of each campaign that the tasks make.
     :param patience: real seconds that stand for :data:`READ_TIMEOUT`.
     :param lag_ends: when reads show everything again, however few there were.
     :param idle_rules: faults that the sandbox was told, and did not come to.
     """
 
     url: str
+    gateway: Gateway
+    names: str
     clock: VirtualClock
     plan: Plan
     patience: float
@@ -58,6 +85,36 @@ class World:
         self.idle_rules += sum(rule["fired"] < 1 and rule["fault"] != "stale" for rule in rules)
         self.control.delete(f"{self.url}/sandbox/faults").raise_for_status()
         self.lag_ends = None
+
+    def person_sends(self) -> None:
+        """A person sends the drafts that the tasks have made. What was to go wrong with the tasks' own is not had."""
+        self.gateway.forget("send_campaign")
+        with self._faultless():
+            self._send_drafts()
+
+    @contextlib.contextmanager
+    def _faultless(self) -> Iterator[None]:
+        faults = f"{self.url}/sandbox/faults"
+        rules = self.control.get(faults).json()
+        self.control.delete(faults).raise_for_status()
+        yield
+        for rule in rules:
+            if rule["operation"] == "send_campaign":
+                continue
+            kept = {name: value for name, value in rule.items() if name != "fired" and value is not None}
+            if kept.get("times") is not None:
+                kept["times"] -= rule["fired"]
+            if kept.get("times") != 0:
+                self.control.post(faults, json=kept).raise_for_status()
+
+    def _send_drafts(self) -> None:
+        query = {"filter": "equals(messages.channel,'email')"}
+        found = self.control.get(f"{self.url}/api/campaigns", params=query, headers=OBSERVER).json()["data"]
+        for campaign in found:
+            attributes = campaign["attributes"]
+            if attributes["status"] == "Draft" and attributes["name"].startswith(self.names):
+                body = {"data": {"type": "campaign-send-job", "id": campaign["id"]}}
+                self.control.post(f"{self.url}/api/campaign-send-jobs", json=body, headers=OBSERVER).raise_for_status()
 
 
 class Hang:
@@ -101,23 +158,31 @@ class Process:
         if effect is not None and effect.kind == "pause":
             self.hang.hang()
             return None
+        if effect is not None and effect.kind in (SLOW, PERSON):
+            self.world.clock.advance(TURN if what == "turn" else AIRFLOW_AWAY)
+            if effect.kind == PERSON:
+                self.world.person_sends()
+            return None
         return effect
 
     @contextlib.contextmanager
-    def call(self, operation: str) -> Iterator[bool]:
-        """Around one exchange; yields whether it is to be refused."""
-        if self.world.lag_ends is not None and time.time() > self.world.lag_ends:
+    def call(self, operation: str) -> Iterator[Effect | None]:
+        """Around one exchange; yields what is to happen on this side of the sandbox."""
+        if self.world.lag_ends is not None and self.world.clock.now() > self.world.lag_ends:
             self.world.end_lag()
         what = f"{'poll' if self.triggerer else 'call'} {operation}"
         effect = self.reach(what, "before")
         rule = CUTS.get(effect.kind) if effect else None
         if rule:
             self._arm({"operation": operation, **rule})
-        began = time.monotonic()
+        if effect and effect.kind in ANSWERS:
+            reply, committed = ANSWERS[effect.kind]
+            self.world.gateway.answer(operation, REPLIES[reply], committed=committed)
+        began = real_monotonic()
         try:
-            yield effect is not None and rule is None
+            yield effect if rule is None else None
         except Exception:
-            waited = time.monotonic() - began
+            waited = real_monotonic() - began
             if waited >= 0.95 * self.world.patience:
                 self.world.clock.advance(READ_TIMEOUT - waited)
             self._lag(effect)
@@ -128,7 +193,7 @@ class Process:
 
     def _lag(self, effect: Effect | None) -> None:
         if effect and effect.stale:
-            self.world.lag_ends = time.time() + LAG
+            self.world.lag_ends = self.world.clock.now() + LAG
             self._arm({"operation": "*", "fault": "stale", "reads": effect.stale})
 
     def _arm(self, rule: dict[str, Any]) -> None:
@@ -171,6 +236,7 @@ class Store:
         self._forgets = forgets
 
     def get(self, key: str, default: Any = None) -> Any:
+        current().reach(f"store get {key}", "before")
         self._check()
         return self._notes.get(key, default)
 
@@ -197,11 +263,20 @@ class Store:
 
 @contextlib.contextmanager
 def transports_wrapped() -> Iterator[None]:
-    """Let every exchange of our clients and of the SDK pass by the current process."""
+    """Let every exchange of our clients and of the SDK pass by the current process, and each look for a connection."""
     ours, ours_async, sdk = KlaviyoClient._send_once, KlaviyoAsyncClient._send_once, RESTClientObject.request
+    connection = KlaviyoHook.__dict__.get("get_connection")
+    found_connection = KlaviyoHook.get_connection
+
+    def get_connection(conn_id: str) -> Any:
+        if current().reach("connection", "before"):
+            raise LocalError(f"connection {conn_id}: the secrets backend does not answer (made up)")
+        return found_connection(conn_id)
 
     def send_once(client: KlaviyoClient, request: Any) -> Any:
-        with current().call(request.operation.id) as refused, _pointing(client, refused):
+        with current().call(request.operation.id) as effect, _amended(client, request, effect):
+            if effect and effect.kind == LOCAL[1]:
+                request = replace(request, body={"data": "\ud83d"})
             return ours(client, request)
 
     async def send_once_async(client: KlaviyoAsyncClient, request: Any) -> Any:
@@ -209,7 +284,7 @@ def transports_wrapped() -> Iterator[None]:
         assert isinstance(loop, VirtualLoop)
         loop.busy += 1
         try:
-            with current().call(request.operation.id) as refused, _pointing(client, refused):
+            with current().call(request.operation.id) as effect, _amended(client, request, effect):
                 return await ours_async(client, request)
         except Killed:
             current().dead.set()
@@ -220,26 +295,76 @@ def transports_wrapped() -> Iterator[None]:
     def sdk_request(client: RESTClientObject, method: str, url: str, **rest: Any) -> Any:
         parts = urlsplit(url)
         found = match(method.upper(), parts.path)
-        with current().call(found[0].id if found else parts.path) as refused:
-            target = f"{CLOSED}{parts.path}?{parts.query}" if refused else url
+        with current().call(found[0].id if found else parts.path) as effect:
+            base = _base(effect)
+            target = f"{base}{parts.path}?{parts.query}" if base else url
+            if effect and effect.kind in LOCAL:
+                raise LocalError(f"{effect.kind} (made up)")
             return sdk(client, method, target, **rest)  # type: ignore[no-untyped-call]
 
     KlaviyoClient._send_once = send_once  # type: ignore[method-assign, assignment]
     KlaviyoAsyncClient._send_once = send_once_async  # type: ignore[method-assign, assignment]
     RESTClientObject.request = sdk_request  # type: ignore[method-assign, assignment]
+    KlaviyoHook.get_connection = staticmethod(get_connection)  # type: ignore[method-assign]
     try:
         yield
     finally:
         KlaviyoClient._send_once = ours  # type: ignore[method-assign]
         KlaviyoAsyncClient._send_once = ours_async  # type: ignore[method-assign]
         RESTClientObject.request = sdk  # type: ignore[method-assign]
+        if connection is None:
+            del KlaviyoHook.get_connection
+        else:
+            KlaviyoHook.get_connection = connection  # type: ignore[method-assign]
+
+
+class _Turn:
+    """Lets a send wait for its turn."""
+
+    max_wait = TURN
+
+    def wait(self, _: Any) -> float:
+        current().reach("turn", "before")
+        return 0.0
+
+    def is_news(self, _: Any) -> bool:
+        return False
+
+    def throttled(self, *_: Any) -> None:
+        return
+
+
+class _NoKey:
+    """A key that cannot be had."""
+
+    def header(self, **_: Any) -> str:
+        raise LocalError("the secrets backend does not answer (made up)")
+
+    aheader = header
+
+
+def _base(effect: Effect | None) -> str | None:
+    """Where a call goes instead of to the sandbox."""
+    if effect is None:
+        return None
+    if effect.kind in ANSWERS:
+        return current().world.gateway.url
+    return CLOSED if effect.kind in CUTS else None
 
 
 @contextlib.contextmanager
-def _pointing(client: KlaviyoClient | KlaviyoAsyncClient, nowhere: bool) -> Iterator[None]:
+def _amended(client: KlaviyoClient | KlaviyoAsyncClient, request: Any, effect: Effect | None) -> Iterator[None]:
+    """The client as it is for this call."""
     settings = client.settings
-    if nowhere:
-        client.settings = replace(settings, base_url=CLOSED)
+    changes: dict[str, Any] = {}
+    if base := _base(effect):
+        changes["base_url"] = base
+    if effect and effect.kind == LOCAL[0]:
+        changes["auth"] = _NoKey()
+    if request.operation.id == "send_campaign":
+        changes["pacing"] = _Turn()
+    if changes:
+        client.settings = replace(settings, **changes)
     try:
         yield
     finally:

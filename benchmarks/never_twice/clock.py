@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -15,13 +16,15 @@ import time_machine
 
 _real_sleep = time.sleep
 _real_asyncio_sleep = asyncio.sleep
+real_monotonic = time.monotonic
 
 
 class VirtualClock:
-    """Replaces the clock, ``time.sleep`` and ``asyncio.sleep`` of this process while its block lasts.
+    """Replaces the clocks, ``time.sleep`` and ``asyncio.sleep`` of this process while its block lasts.
 
     Who sleeps moves the time forward (a coroutine does on a :class:`VirtualLoop`), except in the sandbox's thread:
-    there a sleep (the fault ``delay``) ends when the others have moved the time far enough.
+    there a sleep (the fault ``delay``) ends when the others have moved the time far enough, and the monotonic clock is
+    the real one.
 
     :param sandbox_thread: name of the thread that the sandbox runs in.
     :param advance_sandbox: moves the sandbox's clock by some seconds. When it returns, the sandbox has done everything
@@ -31,15 +34,18 @@ class VirtualClock:
     def __init__(self, sandbox_thread: str, advance_sandbox: Callable[[float], None]) -> None:
         self._sandbox_thread = sandbox_thread
         self._advance_sandbox = advance_sandbox
-        self._began, self._began_monotonic = time.time(), time.monotonic()
+        self._began, self._began_monotonic = time.time(), real_monotonic()
         self._travel = time_machine.travel(self._began, tick=True)
         self._waiting: list[tuple[float, int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._lock = threading.Lock()
         self._numbers = 0
+        self._ahead = 0.0
+        self._passed = 0.0
 
     def __enter__(self) -> VirtualClock:
         self._traveller = self._travel.start()
         time.sleep = self.advance  # type: ignore[assignment]
+        time.monotonic = self._monotonic
         asyncio.sleep = self._asyncio_sleep
         return self
 
@@ -47,12 +53,33 @@ class VirtualClock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         time.sleep = _real_sleep
+        time.monotonic = real_monotonic
         asyncio.sleep = _real_asyncio_sleep
         self._travel.stop()
 
     def restart(self) -> None:
         """Go back to the real time; the sandbox does so when it is reset."""
-        self._traveller.move_to(self._began + time.monotonic() - self._began_monotonic)
+        self._traveller.move_to(self._began + real_monotonic() - self._began_monotonic)
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        """The time by Klaviyo's clock: seconds since the epoch."""
+        return time.time() - self._ahead
+
+    @contextlib.contextmanager
+    def ahead(self, seconds: float) -> Iterator[None]:
+        """Meanwhile this process's clock is ahead of Klaviyo's (or behind); no time passes by that."""
+        self._set_ahead(seconds)
+        try:
+            yield
+        finally:
+            self._set_ahead(0.0)
+
+    def _set_ahead(self, seconds: float) -> None:
+        more, self._ahead = seconds - self._ahead, seconds
+        with self._lock:
+            self._traveller.shift(more)
+            self._waiting = [(due + more, number, loop, future) for due, number, loop, future in self._waiting]
 
     def advance(self, seconds: float) -> None:
         """Move the time forward, waking the sandbox's sleepers when theirs has come."""
@@ -76,7 +103,12 @@ class VirtualClock:
     def _shift(self, seconds: float) -> None:
         if seconds > 0:
             self._traveller.shift(seconds)
+            self._passed += seconds
             self._advance_sandbox(seconds)
+
+    def _monotonic(self) -> float:
+        is_sandbox = threading.current_thread().name == self._sandbox_thread
+        return real_monotonic() + (0.0 if is_sandbox else self._passed)
 
     async def _asyncio_sleep(self, delay: float, result: Any = None) -> Any:
         if delay <= 0:

@@ -12,7 +12,8 @@ READ_TIMEOUT = 60.0
 """Virtual seconds after which a client stops waiting for an answer."""
 
 
-WRITES = ("create_campaign", "create_campaign_clone", "send_campaign")
+WRITES = ("create_campaign", "create_campaign_clone", "send_campaign", "create_list")
+POSTS = (*WRITES, "assign_template_to_campaign_message", "refresh_campaign_recipient_estimation")
 
 
 LAG = 45.0
@@ -28,8 +29,9 @@ class Point:
     """A place that a task passes, or may never pass.
 
     :param task: task id.
-    :param what: ``call <operation>``, ``store <verb> <key>``, ``end`` (a result is had, not yet reported), ``defer``,
-        ``deferred``, ``poll <operation>`` (in the triggerer) or ``resume``.
+    :param what: ``call <operation>``, ``store <verb> <key>``, ``xcom pull``, ``connection`` (it is looked up), ``turn``
+        (a send waits for it), ``end`` (a result is had, not yet reported), ``defer``, ``deferred``,
+        ``poll <operation>`` (in the triggerer) or ``resume``.
     :param side: ``before`` or ``after``.
     """
 
@@ -48,6 +50,10 @@ class Point:
     def is_write(self) -> bool:
         """Whether a call made twice would make or mail something twice."""
         return self.what.removeprefix("call ") in WRITES
+
+    @property
+    def is_post(self) -> bool:
+        return self.what.removeprefix("call ") in POSTS
 
     @property
     def is_polling(self) -> bool:
@@ -72,17 +78,31 @@ CUTS: Mapping[str, Mapping[str, Any] | None] = {
 }
 """What can happen to a call: a rule for the sandbox; ``None`` is a connection that is refused."""
 
+ANSWERS: Mapping[str, tuple[str, bool]] = {
+    f"{'committed, then' if committed else 'instead:'} {reply}": (reply, committed)
+    for reply in ("302", "307", "429 in HTML", "409", "empty 200", "200, data null", "200, another's data")
+    for committed in (True, False)
+}
+"""What a gateway can answer to a POST: which reply, and if Klaviyo carries the call out all the same."""
+
+LOCAL = ("the key cannot be had", "the body cannot be encoded", "the connection cannot be had")
+"""What can go wrong before a call leaves this machine."""
+
+SLOW, PERSON = "takes long", "takes long, and a person sends meanwhile"
+AIRFLOW_AWAY, TURN = 16.0, 60.0
+"""Seconds for which a request to Airflow is repeated while its API server is away, and for which a call may wait."""
+
 SILENT = frozenset(name for name, rule in CUTS.items() if rule and rule["fault"] == "delay")
-COMMITTED = frozenset(name for name in CUTS if name.startswith("committed"))
+COMMITTED = frozenset(name for name in (*CUTS, *ANSWERS) if name.startswith("committed"))
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What happens at a point.
 
-    :param kind: a name of :data:`CUTS`; ``kill`` (the process dies: the task's, or for a poll the triggerer); ``pause``
-        (the process hangs, Airflow takes it for dead, and it wakes up later); ``store refuses``; ``clear`` (a person
-        clears the deferred task).
+    :param kind: a name of :data:`CUTS`, :data:`ANSWERS` or :data:`LOCAL`; ``kill`` (the process dies: the task's, or
+        for a poll the triggerer); ``pause`` (the process hangs, Airflow takes it for dead, and it wakes up later);
+        ``store refuses``; :data:`SLOW` or :data:`PERSON`; ``clear`` (a person clears the deferred task).
     :param stale: how many of the reads that follow the call do not show what it did.
     """
 
@@ -97,9 +117,18 @@ def possible(point: Point, *, pauses: bool = True) -> list[str]:
     """The kinds of effects that can be had at a point."""
     if point.what == "deferred":
         return ["clear"]
+    if point.what == "connection":
+        return [LOCAL[2]]
+    is_in_send = point.task == "send"
+    if point.what in ("xcom pull", "turn") or point.what.startswith("store get "):
+        return [PERSON] if is_in_send else [SLOW]
     kinds = ["kill"]
     if point.is_call and point.side == "before":
         kinds += CUTS
+        if point.is_post:
+            kinds += [*ANSWERS, *LOCAL[:2]]
+    if point.what.startswith("store set ") and point.side == "before":
+        kinds += [SLOW, PERSON] if is_in_send else [SLOW]
     if point.what.startswith("store ") and point.side == "before":
         kinds.append("store refuses")
     if pauses and not point.is_polling:

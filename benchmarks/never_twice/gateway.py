@@ -83,6 +83,18 @@ class Gateway:
         """
         self._rules.append((operation, reply, committed))
 
+    @property
+    def waiting(self) -> int:
+        """How many calls it still is to answer itself."""
+        return len(self._rules)
+
+    def forget(self, operation: str) -> None:
+        """Hand on all calls of an operation from now on."""
+        self._rules = [rule for rule in self._rules if rule[0] != operation]
+
+    def clear(self) -> None:
+        self._rules.clear()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

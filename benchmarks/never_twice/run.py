@@ -8,6 +8,7 @@ import logging
 import os
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,17 +22,24 @@ from benchmarks.never_twice import judge
 from benchmarks.never_twice.airflow import Row, Run
 from benchmarks.never_twice.boundary import World, transports_wrapped
 from benchmarks.never_twice.clock import VirtualClock
-from benchmarks.never_twice.faults import SILENT, Effect, Exact, Plan, Point
-from benchmarks.never_twice.subjects import CONN_ID, SUBJECTS, Subject
+from benchmarks.never_twice.faults import LOCAL, SILENT, Effect, Exact, Plan, Point
+from benchmarks.never_twice.gateway import Gateway
+from benchmarks.never_twice.subjects import CONN_ID, LIST, OTHER_LIST, SUBJECTS, Subject
 
+NAME = "Weekly sale"
 PATIENCE = 0.4
 MANY_STEPS = 60
 DAYS = 3 * 86_400.0
 
-RESTARTS = ("retry", "clear", "clear all", "second run", "mapped")
+LISTS = {"list grows": (2, 0, 1), "list turns": (1, 0), "list shrinks": (1,)}
+"""What becomes of a list of two: the item that each index has then; the third one is new."""
+
+RESTARTS = ("retry", "clear", "clear all", "second run", "mapped", "other audience", *LISTS)
 """What else happens: nothing but automatic retries; a person clears the task whose try failed (or, if none did, the
 whole run when it is over); a person clears the whole run when it is over; another run with a campaign of the same name
-goes through between a failed try and its retry; a second mapped task, of the same name, takes turns with the first."""
+goes through between a failed try and its retry; a second mapped task, of the same name, takes turns with the first; the
+DAG has another audience when the failed try is retried; two mapped tasks of two names take turns, and when they are
+over, their list becomes another one, and the whole run is cleared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Schedule:
     :param restart: one of :data:`RESTARTS`.
     :param retry_delay: seconds between a failed try and its retry.
     :param overlaps: whether two tries of a task are alive at the same time.
+    :param skews: how many seconds the workers of the first tries have their clocks ahead of Klaviyo's.
     """
 
     subject: str
@@ -54,9 +63,11 @@ class Schedule:
     restart: str = "retry"
     retry_delay: float = 1.0
     overlaps: bool = False
+    skews: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.title}, {self.restart}, retry after {self.retry_delay:g} s"
+        clock = f", clocks ahead by {', '.join(f'{skew:g}' for skew in self.skews)} s" if self.skews else ""
+        return f"{self.subject}: {self.title}, {self.restart}, retry after {self.retry_delay:g} s{clock}"
 
 
 @dataclass(slots=True)
@@ -92,6 +103,7 @@ class Bench:
     def __enter__(self) -> Bench:
         with contextlib.ExitStack() as stack:
             self.sandbox = stack.enter_context(Sandbox(limits=False))
+            self.gateway = stack.enter_context(Gateway(self.sandbox.url))
             self.control = stack.enter_context(requests.Session())
             self.clock = stack.enter_context(VirtualClock("klaviyo-sandbox", self._advance))
             stack.enter_context(transports_wrapped())
@@ -114,63 +126,109 @@ class Bench:
         self.control.post(f"{url}/sandbox/reset").raise_for_status()
         plan = schedule.plan()
         hushed = any(effect.kind in SILENT for *_, effect in plan.wanted) if isinstance(plan, Exact) else True
-        world = World(url, self.clock, plan, PATIENCE if hushed else 20.0, self.control)
+        self.gateway.clear()
+        world = World(url, self.gateway, NAME, self.clock, plan, PATIENCE if hushed else 20.0, self.control)
         connection = {"conn_type": "klaviyo", "host": url, "password": "pk_never_twice"}
         connection["extra"] = {"timeout": {"connect": 5, "read": world.patience}}  # type: ignore[assignment]
         os.environ[f"AIRFLOW_CONN_{CONN_ID.upper()}"] = json.dumps(connection)
-        runs = _runs(world, SUBJECTS[schedule.subject], schedule)
+        subject = SUBJECTS[schedule.subject]
+        runs = _runs(world, subject, schedule)
+        intents = Counter(name for run in runs for name in run.names)
         began = time.time()
         _drive(runs, schedule, plan)
+        if schedule.restart in LISTS:
+            intents |= _change_list(runs, schedule.restart, lambda: _run(world, subject, schedule))
         seconds = time.time() - began
         for run in runs:
             run.wake_zombies()
         self.clock.release()
         self.clock.advance(DAYS)
         ledger = judge.Ledger.read(self.control, url)
-        found = judge.violations(ledger, runs)
+        runs = [run for run in runs if not run.is_removed]
+        if subject.key == "posts":
+            found = judge.violations_of_posts(ledger, runs[0])
+        else:
+            found = judge.violations(ledger, runs, intents)
+        only_local = plan.fired and all(effect.kind in LOCAL for _, effect in plan.fired)
+        if only_local and not ledger.posted and any(run.error for run in runs) and subject.key != "guard":
+            found.append(judge.BLOCKED)
         world.end_lag()
         return Outcome(
             schedule=schedule,
             violations=found,
             seen=plan.seen,
             happened=plan.fired,
-            unfired=plan.planned - len(plan.fired) + world.idle_rules,
+            unfired=plan.planned - len(plan.fired) + world.idle_rules + self.gateway.waiting,
             ended=_ended(runs, ledger),
             people=any(run.cleared for run in runs),
             seconds=seconds,
             errors=[f"{type(run.error).__name__}: {run.error}" for run in runs if run.error],
-            made=len(ledger.made),
+            made=len(ledger.made) + len(ledger.posted),
             accepted=len(ledger.accepted),
         )
 
 
-def _runs(world: World, subject: Subject, schedule: Schedule) -> list[Run]:
-    def run(run_id: str, map_index: int = -1) -> Run:
-        return Run(
-            world,
-            subject.tasks(),
-            run_id=run_id,
-            name="Weekly sale",
-            map_index=map_index,
-            retry_delay=schedule.retry_delay,
-            has_store=subject.has_store,
-            forgets=subject.forgets,
-        )
+def _run(world: World, subject: Subject, schedule: Schedule, run_id: str = "first") -> Run:
+    return Run(
+        world,
+        subject.tasks(),
+        run_id=run_id,
+        names=[NAME, *(f"{NAME}, part {number}" for number in range(2, subject.names + 1))],
+        audience=LIST,
+        retry_delay=schedule.retry_delay,
+        has_store=subject.has_store,
+        forgets_on_clear=subject.forgets_on_clear,
+        skews=schedule.skews,
+        forgets=subject.forgets,
+    )
 
+
+def _runs(world: World, subject: Subject, schedule: Schedule) -> list[Run]:
+    first = _run(world, subject, schedule)
+    first.audience_may_change = schedule.restart == "other audience"
     if schedule.restart == "second run":
-        return [run("first"), run("second")]
+        return [first, _run(world, subject, schedule, "second")]
     if schedule.restart == "mapped":
-        both = [run("first", 0), run("first", 1)]
-        for one in both:
-            one.mapped = both
-        return both
-    return [run("first")]
+        return _mapped([first, _run(world, subject, schedule)])
+    if schedule.restart in LISTS:
+        runs = _mapped([first, _run(world, subject, schedule)])
+        for run, item in zip(runs, (0, 1), strict=True):
+            run.names = _names(run, item)
+        return runs
+    return [first]
+
+
+def _mapped(runs: list[Run]) -> list[Run]:
+    """The runs as the map indexes of one DAG run."""
+    for index, run in enumerate(runs):
+        run.map_index, run.mapped, run.facts = index, runs, runs[0].facts
+    return runs
+
+
+def _names(run: Run, item: int) -> list[str]:
+    return [f"{NAME} of {'ABX'[item]}{name[len(NAME) :].split(' of ')[-1][1:]}" for name in run.names]
+
+
+def _change_list(runs: list[Run], how: str, new: Callable[[], Run]) -> Counter[str]:
+    """Let the list become another one, clear the whole run, and run it to its end; the names that are wanted then."""
+    items = LISTS[how]
+    for run in runs:
+        run.clear(run.rows[0])
+    while len(runs) < len(items):
+        runs.append(new())
+    _mapped(runs)
+    for index, run in enumerate(runs):
+        run.is_removed = index >= len(items)
+        if not run.is_removed:
+            run.names = _names(run, items[index])
+    _in_turns(runs)
+    return Counter(name for run in runs if not run.is_removed for name in run.names)
 
 
 def _drive(runs: list[Run], schedule: Schedule, plan: Plan) -> None:
     """Run the first run; what else happens comes after its first failed try, or when it is over."""
     first, others = runs[0], runs[1:]
-    if schedule.restart == "mapped":
+    if schedule.restart == "mapped" or schedule.restart in LISTS:
         _in_turns(runs)
         return
     happened = schedule.restart == "retry"
@@ -193,6 +251,8 @@ def _drive(runs: list[Run], schedule: Schedule, plan: Plan) -> None:
 def _happen(first: Run, others: list[Run], schedule: Schedule, row: Row) -> None:
     if schedule.restart in ("clear", "clear all"):
         first.clear(row)
+    if schedule.restart == "other audience":
+        first.audience = OTHER_LIST
     for other in others:
         _to_its_end(other)
 

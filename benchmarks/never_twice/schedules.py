@@ -7,12 +7,35 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from benchmarks.never_twice.faults import COMMITTED, CUTS, Effect, Exact, Point, Random, possible
-from benchmarks.never_twice.run import Schedule
+from benchmarks.never_twice.faults import (
+    ANSWERS,
+    COMMITTED,
+    CUTS,
+    LOCAL,
+    PERSON,
+    SLOW,
+    Effect,
+    Exact,
+    Point,
+    Random,
+    possible,
+)
+from benchmarks.never_twice.gateway import REPLIES
+from benchmarks.never_twice.run import LISTS, Schedule
 from benchmarks.never_twice.subjects import OURS
 
-STALE = (0, 1, 3)
+STALE = (1, 3)
 """How many reads do not yet show a write that was committed."""
+
+CHANGING = ("reset before commit", "committed, then 504", "committed, then silence")
+"""Cuts that are also had where the list of mapped tasks changes afterwards."""
+
+UNTOLD = frozenset(name for name, (reply, _) in ANSWERS.items() if REPLIES[reply].status < 300 or reply == "409")
+"""Answers that say nothing of a POST of which nothing is known; a 409 in Klaviyo's own format is a refusal then."""
+
+APART = 600.0
+SKEWS = ((APART, APART), (APART,), (-APART, -APART), (-APART,))
+"""Seconds by which clocks of workers are ahead: of the first two tries, or of the first, whose retry has the time."""
 
 
 def passages(seen: Iterable[Point]) -> list[tuple[Point, int]]:
@@ -26,11 +49,11 @@ def passages(seen: Iterable[Point]) -> list[tuple[Point, int]]:
 
 
 def exhaustive(subject: str, points: list[tuple[Point, int]]) -> list[Schedule]:
-    """Each effect at each point, with each restart."""
+    """Each effect at each point, with each restart, and with each set of clocks where a clock could matter."""
     found: list[Schedule] = []
     for point, passage in points:
-        for effect in _effects(point):
-            for restart in _restarts(subject, point, effect):
+        for effect in _effects(subject, point):
+            for restart, skews in _circumstances(subject, point, effect):
                 found.append(
                     Schedule(
                         subject,
@@ -39,26 +62,50 @@ def exhaustive(subject: str, points: list[tuple[Point, int]]) -> list[Schedule]:
                         replay=f"--subject {subject} --case {len(found)}",
                         restart=restart,
                         overlaps=effect.kind == "pause",
+                        skews=skews,
                     )
                 )
     return found
 
 
-def _effects(point: Point) -> Iterator[Effect]:
+def _effects(subject: str, point: Point) -> Iterator[Effect]:
     for kind in possible(point):
-        stale = STALE if point.is_write and (kind in COMMITTED or (kind == "kill" and point.side == "after")) else (0,)
-        for reads in stale:
-            yield Effect(kind, reads)
+        if kind in (*ANSWERS, *LOCAL, SLOW, PERSON) and subject not in OURS:
+            continue
+        if kind in UNTOLD and subject == "posts":
+            continue
+        yield Effect(kind)
+        if point.is_write and (kind in COMMITTED or (kind == "kill" and point.side == "after")):
+            yield from (Effect(kind, reads) for reads in STALE if kind in CUTS or reads == STALE[-1])
+
+
+def _circumstances(subject: str, point: Point, effect: Effect) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Restarts, and the clocks of workers. Below Airflow 3.3 nothing tells which audience the killed try had."""
+    yield from ((restart, ()) for restart in _restarts(subject, point, effect))
+    is_answered_oddly = effect.kind in CUTS or effect.kind in ANSWERS
+    if subject in OURS and subject != "posts" and point.is_write and (is_answered_oddly or effect.kind == "kill"):
+        yield from (("retry", skews) for skews in SKEWS)
 
 
 def _restarts(subject: str, point: Point, effect: Effect) -> tuple[str, ...]:
     if subject not in OURS:
         return ("retry",)
-    if effect.kind in CUTS and not point.is_polling:
-        return ("retry", "clear", "second run", "mapped")
-    if effect.kind == "kill" and not point.is_polling:
-        return ("retry", "clear", "clear all", "second run", "mapped")
-    return ("retry", "clear all")
+    if subject == "two-3.4":
+        return ("clear", "clear all")
+    if point.is_polling or effect.kind in (*LOCAL, SLOW, PERSON, "pause", "store refuses", "clear"):
+        return ("retry", "clear all")
+    if effect.kind in ANSWERS:
+        return ("retry", "clear")
+    if subject in ("posts", "two"):
+        return ("retry", "clear", "clear all")
+    found = ["retry", "clear", "mapped"] if effect.kind in CUTS else ["retry", "clear", "clear all", "mapped"]
+    if not subject.endswith("-3.4"):
+        found.append("second run")
+    if point.task == "create" and not subject.endswith("-3.0"):
+        found.append("other audience")
+    if subject != "guard" and (effect.kind == "kill" or (point.is_write and effect.kind in CHANGING)):
+        found += LISTS
+    return tuple(found)
 
 
 def seeded(seed: int, subject: str, points: int) -> Schedule:
@@ -72,6 +119,14 @@ def seeded(seed: int, subject: str, points: int) -> Schedule:
         partial(Random, seed=seed, points=points),
         f"seed {seed}",
         replay=f"--subject {subject} --seed {seed}",
-        restart=rng.choice(("retry", "retry", "clear", "clear all")),
+        restart=rng.choice(_at_random(subject)),
         retry_delay=rng.choice((1.0, 1.0, 30.0, 300.0)),
+        skews=rng.choice(((), (), (), *SKEWS)) if subject in OURS and subject != "posts" else (),
     )
+
+
+def _at_random(subject: str) -> tuple[str, ...]:
+    usual = ("retry", "retry", "clear", "clear all")
+    if subject not in OURS or subject in ("guard", "posts", "two", "two-3.4"):
+        return usual
+    return (*usual, *LISTS, *(("other audience",) if not subject.endswith("-3.0") else ()))

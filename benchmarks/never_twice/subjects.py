@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from airflow.sdk import BaseOperator
 from klaviyo_api import KlaviyoAPI  # type: ignore[import-untyped]
 
 from airflow_provider_klaviyo.campaigns import email, immediate
+from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCloneCampaignOperator,
@@ -20,8 +23,8 @@ from airflow_provider_klaviyo.operators.campaigns import (
 from benchmarks.never_twice.airflow import Run, Task, forgets_nothing
 
 CONN_ID = "never_twice"
-LIST, TEMPLATE, SOURCE = "YzykDM", "RipRmi", "01HP76BB2M2R3MSXY1HPGN0ZBS"
-"""Things in the sandbox's seed: a list, a template, and a campaign to clone."""
+LIST, OTHER_LIST, TEMPLATE, SOURCE = "YzykDM", "WEmgye", "RipRmi", "01HP76BB2M2R3MSXY1HPGN0ZBS"
+"""Things in the sandbox's seed: two lists, a template, and a campaign to clone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Subject:
     :param key: its name on the command line.
     :param title: its name in the report.
     :param has_store: whether its Airflow has a state store.
+    :param forgets_on_clear: whether a clear empties it.
+    :param names: how many campaigns (or other things) each run makes.
     :param forgets: notes that its state store loses on purpose.
     """
 
@@ -38,25 +43,36 @@ class Subject:
     title: str
     tasks: Callable[[], list[Task]]
     has_store: bool = True
+    forgets_on_clear: bool = False
+    names: int = 1
     forgets: Callable[[str, Any], bool] = forgets_nothing
 
 
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 
-def _create(run: Run) -> KlaviyoCreateCampaignOperator:
+def _create(run: Run, number: int = 0) -> KlaviyoCreateCampaignOperator:
+    run.made_for = run.audience
     return KlaviyoCreateCampaignOperator(
         task_id="create",
         klaviyo_conn_id=CONN_ID,
-        name=run.name,
-        audiences={"included": [LIST]},
+        name=run.names[number],
+        audiences={"included": [run.audience]},
         messages=[email(subject="Sale", label="Sale")],
     )
 
 
 def _clone(run: Run) -> KlaviyoCloneCampaignOperator:
+    """The source is for the first audience; a DAG that says another one replaces it."""
+    run.made_for = run.audience
+    audiences = None if run.audience == LIST else {"included": [run.audience]}
     return KlaviyoCloneCampaignOperator(
-        task_id="create", klaviyo_conn_id=CONN_ID, campaign_id=SOURCE, new_name=run.name, send_strategy=immediate()
+        task_id="create",
+        klaviyo_conn_id=CONN_ID,
+        campaign_id=SOURCE,
+        new_name=run.name,
+        audiences=audiences,
+        send_strategy=immediate(),
     )
 
 
@@ -82,6 +98,45 @@ def _send(run: Run) -> KlaviyoSendCampaignOperator:
     return KlaviyoSendCampaignOperator(
         task_id="send", klaviyo_conn_id=CONN_ID, campaign_id=run.xcom("create"), deferrable=True
     )
+
+
+class _Several(BaseOperator):
+    """A task function that calls several operators, one after the other."""
+
+    def __init__(self, *, calls: Sequence[Callable[[], Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.calls = calls
+
+    def execute(self, context: Any) -> list[Any]:
+        return [make().execute(context) for make in self.calls]
+
+
+def _several(task_id: str, make: Callable[[Run, int], Any]) -> Task:
+    def made(run: Run) -> _Several:
+        return _Several(task_id=task_id, calls=[partial(make, run, number) for number in range(len(run.names))])
+
+    return Task(task_id, made)
+
+
+def _assign_one(run: Run, number: int) -> KlaviyoAssignTemplateOperator:
+    return KlaviyoAssignTemplateOperator(
+        task_id="assign", klaviyo_conn_id=CONN_ID, campaign_id=run.xcom("create")[number], template_id=TEMPLATE
+    )
+
+
+def _send_one(run: Run, number: int) -> KlaviyoSendCampaignOperator:
+    return KlaviyoSendCampaignOperator(
+        task_id="send", klaviyo_conn_id=CONN_ID, campaign_id=run.xcom("create")[number], deferrable=False
+    )
+
+
+def _post_one(run: Run, number: int) -> KlaviyoApiOperator:
+    body = {"data": {"type": "list", "attributes": {"name": run.names[number]}}}
+    return KlaviyoApiOperator(task_id="send", klaviyo_conn_id=CONN_ID, operation="create_list", body=body)
+
+
+def _two_in_one_task() -> list[Task]:
+    return [_several("create", _create), _several("assign", _assign_one), _several("send", _send_one)]
 
 
 def _tasks(make: Callable[[Run], Any], estimate: Callable[[Run], Any] = _estimate) -> list[Task]:
@@ -124,7 +179,7 @@ def _sdk_create(api: Any, run: Run, options: Mapping[str, Any]) -> str:
     message = {"type": "campaign-message", "attributes": {"definition": email(subject="Sale", label="Sale")}}
     attributes = {
         "name": run.name,
-        "audiences": {"included": [LIST]},
+        "audiences": {"included": [run.audience]},
         "campaign-messages": {"data": [message]},
     }
     return str(api.create_campaign({"data": {"type": "campaign", "attributes": attributes}}, **options)["data"]["id"])
@@ -195,11 +250,37 @@ SUBJECTS: Mapping[str, Subject] = {
         Subject("clone", "this package, clone and send, Airflow 3.3", lambda: _tasks(_clone)),
         Subject("create-3.0", "this package, create and send, Airflow 3.0", lambda: _tasks(_create), has_store=False),
         Subject("clone-3.0", "this package, clone and send, Airflow 3.0", lambda: _tasks(_clone), has_store=False),
+        Subject(
+            "create-3.4",
+            "this package, create and send, Airflow 3.4 (a clear forgets)",
+            lambda: _tasks(_create),
+            forgets_on_clear=True,
+        ),
+        Subject(
+            "clone-3.4",
+            "this package, clone and send, Airflow 3.4 (a clear forgets)",
+            lambda: _tasks(_clone),
+            forgets_on_clear=True,
+        ),
+        Subject("two", "this package, two made and sent in one task, Airflow 3.3", _two_in_one_task, names=2),
+        Subject(
+            "two-3.4",
+            "this package, two made and sent in one task, Airflow 3.4",
+            _two_in_one_task,
+            forgets_on_clear=True,
+            names=2,
+        ),
+        Subject(
+            "posts",
+            "this package, two other POSTs in one task, Airflow 3.3",
+            lambda: [_several("send", _post_one)],
+            names=2,
+        ),
         Subject("mutant", "this package without its intent notes", lambda: _tasks(_create), forgets=_forgets_intents),
         Subject("mixin", "ResumableJobMixin operators", _mixin_tasks),
         Subject("sdk", "klaviyo-api 23 in PythonOperators", _sdk_tasks),
         Subject("guard", "this package, too many recipients", lambda: _tasks(_create, _estimate_too_many)),
     )
 }
-OURS = ("create", "clone", "create-3.0", "clone-3.0", "guard")
+OURS = ("create", "clone", "create-3.4", "clone-3.4", "create-3.0", "clone-3.0", "two", "two-3.4", "posts", "guard")
 OTHERS = ("mutant", "mixin", "sdk")

@@ -68,6 +68,13 @@ class Lifecycle:
     sent: str | None = None
     error: BaseException | None = None
 
+    made_for = ""
+    audience_may_change = False
+
+    @property
+    def names(self) -> list[str]:
+        return [self.name]
+
     @property
     def succeeded(self) -> bool:
         return self.ended == "success"
@@ -348,7 +355,8 @@ def violations(ledger: judge.Ledger, lifecycles: Sequence[Lifecycle]) -> list[Vi
     found = [Violation(what, lifecycle) for lifecycle in lifecycles for what in _wrong(ledger, lifecycle)]
     told = {violation.what for violation in found}
     runs: list[Any] = list(lifecycles)
-    return found + [Violation(what, None) for what in judge.violations(ledger, runs) if what not in told]
+    intents = Counter(lifecycle.name for lifecycle in lifecycles)
+    return found + [Violation(what, None) for what in judge.violations(ledger, runs, intents) if what not in told]
 
 
 def _wrong(ledger: judge.Ledger, lifecycle: Lifecycle) -> Iterator[str]:
