@@ -12,7 +12,7 @@ from tests.support.sandbox import DRAFT_EMAIL, LIST, OTHER_LIST, SENT, Klaviyo
 
 DAG_FILE = f"""
 import pendulum
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow_provider_klaviyo.compat import AirflowSkipException
 from airflow.sdk import DAG, task, task_group
 
 from airflow_provider_klaviyo.operators.campaigns import (
