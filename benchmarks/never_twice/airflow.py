@@ -136,7 +136,7 @@ class Run:
         *,
         run_id: str,
         names: Sequence[str],
-        audience: str = "",
+        audience: str,
         retries: int = 3,
         retry_delay: float = 1.0,
         has_store: bool = True,
@@ -192,11 +192,6 @@ class Run:
 
     def xcom(self, task_id: str) -> Any:
         return next(row for row in self.rows if row.task.task_id == task_id).xcom.get("return_value")
-
-    @property
-    def name(self) -> str:
-        """The name of its first campaign."""
-        return self.names[0]
 
     def clear(self, row: Row) -> None:
         """A person clears a task and all after it."""

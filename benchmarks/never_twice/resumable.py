@@ -39,7 +39,7 @@ class ResumableCreate(_Resumable):
         self.included = included
 
     def submit_job(self, context: Any) -> Any:
-        attributes = {"name": self.run_.name, "audiences": {"included": [self.included]}}
+        attributes = {"name": self.run_.names[0], "audiences": {"included": [self.included]}}
         return self.hook.create_campaign(attributes, [email(subject="Sale", label="Sale")]).id
 
     def is_job_active(self, status: str) -> bool:

@@ -20,11 +20,12 @@ import structlog
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from benchmarks.never_twice import judge
 from benchmarks.never_twice.airflow import Row, Run
-from benchmarks.never_twice.boundary import World, transports_wrapped
+from benchmarks.never_twice.boundary import World
 from benchmarks.never_twice.clock import VirtualClock
 from benchmarks.never_twice.faults import LOCAL, SILENT, Effect, Exact, Plan, Point
 from benchmarks.never_twice.gateway import Gateway
 from benchmarks.never_twice.subjects import CONN_ID, LIST, OTHER_LIST, SUBJECTS, Subject
+from benchmarks.never_twice.transports import transports_wrapped
 
 NAME = "Weekly sale"
 PATIENCE = 0.4

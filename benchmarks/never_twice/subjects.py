@@ -70,7 +70,7 @@ def _clone(run: Run) -> KlaviyoCloneCampaignOperator:
         task_id="create",
         klaviyo_conn_id=CONN_ID,
         campaign_id=SOURCE,
-        new_name=run.name,
+        new_name=run.names[0],
         audiences=audiences,
         send_strategy=immediate(),
     )
@@ -178,7 +178,7 @@ def _sdk(work: Callable[[Any, Run, Mapping[str, Any]], Any]) -> Callable[[Run], 
 def _sdk_create(api: Any, run: Run, options: Mapping[str, Any]) -> str:
     message = {"type": "campaign-message", "attributes": {"definition": email(subject="Sale", label="Sale")}}
     attributes = {
-        "name": run.name,
+        "name": run.names[0],
         "audiences": {"included": [run.audience]},
         "campaign-messages": {"data": [message]},
     }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import time_machine
 
-from benchmarks.never_twice.gateway import Gateway
 from tests.conftest import Connect
 from tests.support.clocks import Hours
 from tests.support.sandbox import Klaviyo
+
+if TYPE_CHECKING:
+    from benchmarks.never_twice.gateway import Gateway
 
 
 @pytest.fixture
@@ -24,6 +27,8 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hours]:
 @pytest.fixture
 def gateway(klaviyo: Klaviyo, connect: Connect) -> Iterator[Gateway]:
     """What stands between ``klaviyo_default`` and the sandbox, and answers in its stead when it is told to."""
+    from benchmarks.never_twice.gateway import Gateway
+
     with Gateway(klaviyo.url) as between:
         connect(between.url)
         yield between

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_klaviyo.exceptions import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoTransientError
 from airflow_provider_klaviyo.resume import looking
 from tests.support.clocks import Hours, worker_clock
-from tests.support.context import dag_run
+from tests.support.context import MemoryStore, dag_run
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 from tests.support.tasks import NAME, clone, create, send
 
@@ -82,6 +82,45 @@ def test_a_retry_on_another_worker_finds_it(
     hours.worker_is_ahead(-ahead)
     campaign_id = task.run()
     assert klaviyo.named(NAME) == [campaign_id]
+
+
+class DiedError(BaseException):
+    """The process is gone."""
+
+
+@makers
+@pytest.mark.parametrize("ahead", [6 * MINUTE, -6 * MINUTE], ids=["6 min", "-6 min"])
+def test_a_retry_on_another_worker_makes_none_while_reads_lag_behind_the_killed_one(
+    klaviyo: Klaviyo,
+    hours: Hours,
+    make: Callable[..., Any],
+    operation: str,
+    ahead: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The killed one had no answer by which it could have known Klaviyo's time; its note is by its own clock."""
+    task, note = make(), MemoryStore.set
+
+    def dying(store: MemoryStore, key: str, value: Any, **options: Any) -> None:
+        if key == "klaviyo_campaign":
+            raise DiedError
+        note(store, key, value, **options)
+
+    hours.worker_is_ahead(ahead)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryStore, "set", dying)
+        with pytest.raises(DiedError):
+            task.run()
+    hours.worker_is_ahead(-ahead)
+    made = klaviyo.named(NAME)
+    assert len(made) == 1
+    klaviyo.fail("get_campaigns", "stale", reads=5)
+    monkeypatch.setattr(looking, "SETTLE", 60.0)
+    monkeypatch.setattr(looking, "PAUSE", 3.0)
+    hours.sleeping_takes_none()
+    assert [task.run()] == made
+    assert klaviyo.fired() == [5]
+    assert klaviyo.counted()[operation] == 1
 
 
 @pytest.mark.parametrize("ahead", [6 * MINUTE, -6 * MINUTE], ids=["6 min", "-6 min"])

@@ -217,13 +217,16 @@ def _intended(
     began = state.run_began.timestamp()
     since = intent.at or began
     is_exact = intent.by_klaviyo or on_clear == "new"
+    shows_by = show_by(hook, intent)
+    if not intent.by_klaviyo:
+        shows_by = max(shows_by, settled_after(state.try_began))
     return Sought(
         subject,
         digests | intent.audiences,
         _others(state, subject, on_clear) | intent.beside,
         since=since if is_exact else min(since, began),
         by_klaviyo=intent.by_klaviyo,
-        show_by=show_by(hook, intent),
+        show_by=shows_by,
         is_noted=True,
         newest=False,
         may_be_sent=state.was_cleared and on_clear == "adopt",

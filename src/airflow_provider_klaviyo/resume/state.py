@@ -89,16 +89,21 @@ class TaskState:
         return pendulum.instance(min(moment for moment in (run.run_after, _started(run)) if moment is not None))
 
     @property
+    def try_began(self) -> float:
+        """When this try began: seconds since the epoch, by this worker's clock."""
+        return float(self._ti.start_date.timestamp())
+
+    @property
     def quiet_since(self) -> float:
         """Since when nothing was written of which there is no note: seconds since the epoch.
 
         Earlier tries ended before this one began. In the first try of a task of a cleared run, others wrote before the
         clear, with which the run began anew.
         """
-        began = [self._ti.start_date]
-        if not self.is_rerun and (start := _started(self._context["dag_run"])) is not None:
-            began.append(start)
-        return float(min(began).timestamp())
+        start = _started(self._context["dag_run"])
+        if self.is_rerun or start is None:
+            return self.try_began
+        return min(self.try_began, float(start.timestamp()))
 
     def all(self, kind: type[N]) -> list[N]:
         """All notes of a kind, as they are now: those that this task has written, and what people made of them."""

@@ -13,6 +13,9 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoEstimateRecipientsOperator,
     KlaviyoSendCampaignOperator,
 )
+from airflow_provider_klaviyo.resume import looking
+
+looking.SETTLE = 5.0  # the sandbox shows at once what was written
 
 LISTS = {"A": "Y6nRLr", "B": "WEmgye", "X": "YzykDM"}
 
