@@ -36,8 +36,9 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
     """Return the environment of all components.
 
     Airflow's defaults suit production: a dead triggerer is noticed after 30 s, a dead worker after 300 s. Here it is
-    3 s and 10 s, and a killed task is given 5 s: Airflow 3.4 gives it 60 s by default, and it has to end before it
-    is taken for dead. Cron schedules are off, so that only what was triggered runs.
+    3 s and 15 s, and a task that is killed has ended after 10 s, 5 s for each of two signals: on Airflow 3.4 it has
+    60 s for each by default, and the scheduler of 3.4.0b2 ends if it takes a cleared task for dead. Cron schedules
+    are off, so that only what was triggered runs.
     """
     options: dict[str, dict[str, object]] = {
         "core": {
@@ -79,7 +80,7 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
             "scheduler_health_check_threshold": 5,
             "orphaned_tasks_check_interval": 5,
             "task_instance_heartbeat_sec": 1,
-            "task_instance_heartbeat_timeout": 10,
+            "task_instance_heartbeat_timeout": 15,
             "task_instance_heartbeat_timeout_detection_interval": 2,
             "trigger_timeout_check_interval": 1,
             "enable_health_check": False,

@@ -121,6 +121,7 @@ def test_cleared_in_its_worker_the_send_goes_on_and_happens_once(airflow: LocalA
     account.wait_until(campaign_id, "Scheduled")
     airflow.clear(RUNNING, run_id, "running")
     airflow.wait_for_task(RUNNING, run_id, "running", ["running"], try_number=2)
+    wait_for_log(airflow, RUNNING, run_id, "running", "Looking seldom until then", try_number=2)
     account.let_hours_pass()
     assert airflow.wait_for(RUNNING, run_id) == "success"
     assert len(account.sends()) == 1
@@ -137,9 +138,9 @@ def test_a_template_that_is_not_there_fails_at_the_first_of_four_tries(airflow: 
     assert "KlaviyoNotFoundError" in airflow.task_log(dag_id, run_id, "assign")
 
 
-def wait_for_log(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str, text: str) -> None:
+def wait_for_log(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str, text: str, try_number: int = 1) -> None:
     """Wait as long as the triggerer gives a killed trigger."""
     until = time.monotonic() + 30
-    while text not in (log := airflow.task_log(dag_id, run_id, task_id)):
+    while text not in (log := airflow.task_log(dag_id, run_id, task_id, try_number)):
         assert time.monotonic() < until, log
         time.sleep(0.5)
