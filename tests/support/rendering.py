@@ -18,10 +18,12 @@ class Pulling(TaskInstance):
     """A task instance of a mapped task or of none, which pulls what the one upstream task returned.
 
     :param returned: that; ``None`` also stands for a task that was skipped.
+    :param task: the task, which Airflow 3.4 looks at to know from where it pulls.
     """
 
-    def __init__(self, returned: Any, map_index: int = -1) -> None:
+    def __init__(self, returned: Any, map_index: int = -1, task: Any = None) -> None:
         super().__init__(try_number=1, max_tries=1)
+        self.task = task
         self.map_index = map_index
         self.task_id = "task"
         self.dag_id = "rendering"
@@ -46,7 +48,8 @@ def rendered(
         make(BaseOperator(task_id=UPSTREAM).output)
     task: Any = next(task for task in dag.tasks if task.task_id != UPSTREAM)
     run = dag_run()
-    context: Any = {"ti": Pulling(returned, map_index), "dag_run": run, "run_id": run.run_id, "task": task, "dag": dag}
+    ti = Pulling(returned, map_index, task)
+    context: Any = {"ti": ti, "dag_run": run, "run_id": run.run_id, "task": task, "dag": dag}
     context["params"] = {}
     task.render_template_fields(context)
     return context["task"], context
