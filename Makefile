@@ -16,7 +16,6 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The newest Airflow there is, a pre-release or not, with the newest of everything else; only one newer than the locked.
 # Of the live tests, the stories: those that kill are left out, as the scheduler of 3.4.0b2 ends if it takes a cleared task
 # for dead, and those that measure.
-# The thousand waits are left out: they measure speed, for five minutes.
 NEXT := .venv-next/bin
 NEXT_READY := .venv-next/.ready
 NEXT_AIRFLOW = apache-airflow>$(shell sed -n 's/^apache-airflow==//p' requirements.lock)
@@ -48,7 +47,7 @@ test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest 
 
 test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
 	@$(NEXT)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
-	@$(NEXT)/python -m pytest -q -m live -k "not thousand" $(STORIES)
+	@$(NEXT)/python -m pytest -q -m live $(STORIES)
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
 	@$(BIN)/python -m benchmarks.never_twice --exhaustive
