@@ -50,9 +50,9 @@ test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with 
 	@$(NEXT)/python -m pytest -q -m live $(STORIES)
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
-	@$(BIN)/python -m benchmarks.never_twice --exhaustive
-	@$(BIN)/python -m benchmarks.never_twice --random 1000
-	@$(BIN)/python -m benchmarks.never_twice.live
+	@$(BIN)/python -m proof --exhaustive
+	@$(BIN)/python -m proof --random 1000
+	@$(BIN)/python -m proof.live
 
 bench: $(READY)  ## Measure speed against named peers and write docs/benchmarks.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench

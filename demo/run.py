@@ -21,9 +21,9 @@ from typing import Any
 import httpx
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflow, LocalAirflowError
 from demo.progress import Progress
 from demo.table import TaskTable, task_order
+from harness.local_airflow import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflow, LocalAirflowError
 
 ROOT = Path(__file__).parents[1]
 DAG_ID = "klaviyo_campaign_lifecycle"

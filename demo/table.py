@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any, TextIO
 
-from demo.local_airflow import LocalAirflow, label
+from harness.local_airflow import LocalAirflow, label
 
 CLEAR_TO_END_OF_LINE = "\x1b[K"
 STATE_WIDTH = 17

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import httpx
 
-from demo import settings
-from demo.processes import Processes
+from harness import settings
+from harness.processes import Processes
 
 COMPONENTS = {
     "api-server": ["api-server", "--apps", "core"],
@@ -54,7 +54,7 @@ class LocalAirflow:
     :param home: directory for configuration, database and logs; created if need be.
     :param dags_folders: one or more folders with DAG files.
     :param env: environment variables for all components, such as ``AIRFLOW_CONN_…``; they win over the settings of
-        :func:`demo.settings.local`.
+        :func:`harness.settings.local`.
     """
 
     def __init__(self, home: Path, *dags_folders: Path, env: Mapping[str, str] | None = None) -> None:

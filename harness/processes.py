@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo import reaper
+from harness import reaper
 
 PASSED_ON_BY_THE_CHILD = {signal.SIGTERM, signal.SIGINT}
 

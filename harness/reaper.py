@@ -1,6 +1,6 @@
 """Ends whole process sessions: every process that a component of Airflow started, whatever group it moved to.
 
-Run as a program it is the guard of :class:`demo.processes.Processes`: it reads lines ``+<session id>`` and
+Run as a program it is the guard of :class:`harness.processes.Processes`: it reads lines ``+<session id>`` and
 ``-<session id>`` and, when its input ends, kills the sessions that are left. Its input ends when its parent does, even
 if that was killed with SIGKILL.
 """

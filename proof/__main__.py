@@ -1,4 +1,4 @@
-"""``python -m benchmarks.never_twice``: run schedules of faults and print what came of them."""
+"""``python -m proof``: run schedules of faults and print what came of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.never_twice.faults import Plan
-from benchmarks.never_twice.pool import carry_out_all
-from benchmarks.never_twice.report import table, wrongs
-from benchmarks.never_twice.run import Outcome, Schedule
-from benchmarks.never_twice.schedules import exhaustive, passages, seeded
-from benchmarks.never_twice.subjects import OTHERS, OURS, SUBJECTS
+from proof.faults import Plan
+from proof.pool import carry_out_all
+from proof.report import table, wrongs
+from proof.run import Outcome, Schedule
+from proof.schedules import exhaustive, passages, seeded
+from proof.subjects import OTHERS, OURS, SUBJECTS
 
 UNDISTURBED = 5
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.never_twice", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
     parser.add_argument("--exhaustive", action="store_true", help="every fault at every point, one a run")
     parser.add_argument("--random", type=int, metavar="N", help="N seeds, 1 to 3 faults a run")
     parser.add_argument("--seed", type=int, help="one seed again, telling what happens")

@@ -25,9 +25,9 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_klaviyo.compat import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
-from benchmarks.never_twice.boundary import Hang, Process, Store, World, current, running
-from benchmarks.never_twice.clock import VirtualLoop
-from benchmarks.never_twice.faults import Killed
+from proof.boundary import Hang, Process, Store, World, current, running
+from proof.clock import VirtualLoop
+from proof.faults import Killed
 
 TRIGGERER_TAKEN_OVER = 26.0
 """Seconds until another triggerer takes over the triggers of one that died."""

@@ -1,7 +1,7 @@
 """The edges of a task process: its calls to Klaviyo and its state store, where it can be cut off, killed or paused.
 
 What is wrapped is the transport of each client (one request, one answer; see
-:mod:`~benchmarks.never_twice.transports`) and Airflow's accessor of the state store; the code between runs as it is.
+:mod:`~proof.transports`) and Airflow's accessor of the state store; the code between runs as it is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import requests
 
-from benchmarks.never_twice.clock import VirtualClock, real_monotonic
-from benchmarks.never_twice.faults import (
+from proof.clock import VirtualClock, real_monotonic
+from proof.faults import (
     AIRFLOW_AWAY,
     ANSWERS,
     CUTS,
@@ -30,7 +30,7 @@ from benchmarks.never_twice.faults import (
     Plan,
     Point,
 )
-from benchmarks.never_twice.gateway import REPLIES, Gateway
+from proof.gateway import REPLIES, Gateway
 
 OBSERVER = {"Authorization": "Klaviyo-API-Key pk_person", "revision": "2026-04-15"}
 """A person at Klaviyo's page."""

@@ -10,8 +10,8 @@ from typing import Any
 import requests
 
 from airflow_provider_klaviyo import exceptions
-from benchmarks.never_twice.airflow import Run
-from benchmarks.never_twice.boundary import OBSERVER
+from proof.airflow import Run
+from proof.boundary import OBSERVER
 
 SPEAKING = (
     exceptions.KlaviyoAmbiguousWriteError,

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from benchmarks.never_twice.run import Bench, Outcome, Schedule
+from proof.run import Bench, Outcome, Schedule
 
 _bench: Bench | None = None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.never_twice import judge
-from benchmarks.never_twice.run import Outcome
-from benchmarks.never_twice.subjects import OTHERS, SUBJECTS
+from proof import judge
+from proof.run import Outcome
+from proof.subjects import OTHERS, SUBJECTS
 
 COLUMNS = (
     "lifecycle",
@@ -62,7 +62,7 @@ def wrongs(outcomes: Iterable[Outcome]) -> list[str]:
     """One line for each run of this package that must not have ended so, with how to make it again."""
     return [
         f"{', '.join(outcome.violations) or 'not every fault was had'}: {outcome.schedule}"
-        f"\n    python -m benchmarks.never_twice {outcome.schedule.replay}"
+        f"\n    python -m proof {outcome.schedule.replay}"
         for outcome in outcomes
         if outcome.schedule.subject not in OTHERS and (outcome.violations or outcome.unfired)
     ]

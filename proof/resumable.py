@@ -10,7 +10,7 @@ from airflow.sdk.bases.resumablejobmixin import ResumableJobMixin
 
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from benchmarks.never_twice.airflow import Run
+from proof.airflow import Run
 
 
 class _Resumable(ResumableJobMixin, BaseOperator):

@@ -18,14 +18,14 @@ import requests
 import structlog
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from benchmarks.never_twice import judge
-from benchmarks.never_twice.airflow import Row, Run
-from benchmarks.never_twice.boundary import World
-from benchmarks.never_twice.clock import VirtualClock
-from benchmarks.never_twice.faults import LOCAL, SILENT, Effect, Exact, Plan, Point
-from benchmarks.never_twice.gateway import Gateway
-from benchmarks.never_twice.subjects import CONN_ID, LIST, OTHER_LIST, SUBJECTS, Subject
-from benchmarks.never_twice.transports import transports_wrapped
+from proof import judge
+from proof.airflow import Row, Run
+from proof.boundary import World
+from proof.clock import VirtualClock
+from proof.faults import LOCAL, SILENT, Effect, Exact, Plan, Point
+from proof.gateway import Gateway
+from proof.subjects import CONN_ID, LIST, OTHER_LIST, SUBJECTS, Subject
+from proof.transports import transports_wrapped
 
 NAME = "Weekly sale"
 PATIENCE = 0.4
@@ -50,7 +50,7 @@ class Schedule:
     :param subject: key of the lifecycle.
     :param plan: makes the plan of what goes wrong.
     :param title: what goes wrong, for people.
-    :param replay: the options of ``python -m benchmarks.never_twice`` that make this run again.
+    :param replay: the options of ``python -m proof`` that make this run again.
     :param restart: one of :data:`RESTARTS`.
     :param retry_delay: seconds between a failed try and its retry.
     :param overlaps: whether two tries of a task are alive at the same time.

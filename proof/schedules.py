@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from benchmarks.never_twice.faults import (
+from proof.faults import (
     ANSWERS,
     COMMITTED,
     CUTS,
@@ -20,9 +20,9 @@ from benchmarks.never_twice.faults import (
     Random,
     possible,
 )
-from benchmarks.never_twice.gateway import REPLIES
-from benchmarks.never_twice.run import LISTS, Schedule
-from benchmarks.never_twice.subjects import OURS
+from proof.gateway import REPLIES
+from proof.run import LISTS, Schedule
+from proof.subjects import OURS
 
 STALE = (1, 3)
 """How many reads do not yet show a write that was committed."""

@@ -20,7 +20,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoEstimateRecipientsOperator,
     KlaviyoSendCampaignOperator,
 )
-from benchmarks.never_twice.airflow import Run, Task, forgets_nothing
+from proof.airflow import Run, Task, forgets_nothing
 
 CONN_ID = "never_twice"
 LIST, OTHER_LIST, TEMPLATE, SOURCE = "YzykDM", "WEmgye", "RipRmi", "01HP76BB2M2R3MSXY1HPGN0ZBS"
@@ -233,7 +233,7 @@ def _sdk_tasks() -> list[Task]:
 
 def _mixin_tasks() -> list[Task]:
     """Needs Airflow 3.3."""
-    from benchmarks.never_twice.resumable import ResumableCreate, ResumableSend
+    from proof.resumable import ResumableCreate, ResumableSend
 
     return [
         Task("create", lambda run: ResumableCreate(task_id="create", conn_id=CONN_ID, included=LIST, run=run)),

@@ -15,9 +15,9 @@ from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.client import KlaviyoClient
 from airflow_provider_klaviyo.api.operations import match
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from benchmarks.never_twice.boundary import current
-from benchmarks.never_twice.clock import VirtualLoop
-from benchmarks.never_twice.faults import ANSWERS, CUTS, LOCAL, TURN, Effect, Killed
+from proof.boundary import current
+from proof.clock import VirtualLoop
+from proof.faults import ANSWERS, CUTS, LOCAL, TURN, Effect, Killed
 
 CLOSED = "http://127.0.0.1:1"
 """Nothing listens there."""

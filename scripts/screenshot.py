@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from demo.local_airflow import FINAL_RUN_STATES, LocalAirflow
 from demo.run import DAG_ID, ROOT, read, servers
+from harness.local_airflow import FINAL_RUN_STATES, LocalAirflow
 
 IMAGES = ROOT / "docs" / "images"
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.never_twice.live``: kill a real Airflow's processes at random moments, and count sends.
+"""``python -m proof.live``: kill a real Airflow's processes at random moments, and count sends.
 
 One sandbox and one Airflow on this machine; no mail is sent. A seed fixes which blows fall in which lifecycle and what
 the sandbox does to calls; when exactly a blow falls is up to the machine, so that a seed is a schedule, not a film.
@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.never_twice.live.report import report
-from benchmarks.never_twice.live.show import WAYS, carry_out
+from proof.live.report import report
+from proof.live.show import WAYS, carry_out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if nothing was made or sent twice, nothing was lost, and all that was planned came to pass; else 1, and
         Airflow's home with all logs is kept.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.never_twice.live", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m proof.live", description=__doc__)
     parser.add_argument("--subject", choices=WAYS, default="package", help="whose lifecycle (default: %(default)s)")
     parser.add_argument("--lifecycles", type=int, default=30, help="runs, at least (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="what the plan follows from (default: %(default)s)")

@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.never_twice.live.plan import Blow, Planned
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
+from proof.live.plan import Blow, Planned
 
 COMPONENTS: Mapping[Blow, str] = {Blow.TRIGGERER: "triggerer", Blow.SCHEDULER: "scheduler"}
 DEATH = 5.0

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
-from benchmarks.never_twice.live.plan import Blow
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
+from proof.live.plan import Blow
 
 if TYPE_CHECKING:
-    from benchmarks.never_twice.live.show import Lifecycle
+    from proof.live.show import Lifecycle
 
 DEAD = 12.0
 """Seconds after which the process of a task that was cleared has been ended by its supervisor."""

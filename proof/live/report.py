@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.never_twice import judge
-from benchmarks.never_twice.live.plan import FAULTS, Blow
-from benchmarks.never_twice.live.show import MUTE, OTHER_CAMPAIGN, STUCK, Outcome
+from proof import judge
+from proof.live.plan import FAULTS, Blow
+from proof.live.show import MUTE, OTHER_CAMPAIGN, STUCK, Outcome
 
 
 def report(outcome: Outcome) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 import requests
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from benchmarks.never_twice import judge
-from benchmarks.never_twice.live.blows import Striker
-from benchmarks.never_twice.live.person import Person
-from benchmarks.never_twice.live.plan import FAULTS, READ_TIMEOUT, Moment, Plan, Planned, plan
-from demo.local_airflow import LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow, LocalAirflowError
+from proof import judge
+from proof.live.blows import Striker
+from proof.live.person import Person
+from proof.live.plan import FAULTS, READ_TIMEOUT, Moment, Plan, Planned, plan
 
 DAGS = Path(__file__).parent / "dags"
 WAYS = {"package": ("never_twice_create", "never_twice_clone"), "sdk": ("never_twice_sdk",)}
@@ -46,7 +46,7 @@ OTHER_CAMPAIGN = "XCom names another campaign than the one sent"
 
 @dataclass(slots=True)
 class Lifecycle:
-    """One run; for :mod:`~benchmarks.never_twice.judge` it is what a simulated one is.
+    """One run; for :mod:`~proof.judge` it is what a simulated one is.
 
     :param name: run id, and name of its campaign.
     :param pending: blows that are still to fall.

@@ -1,4 +1,4 @@
-"""Whatever fails, a campaign is made and sent once: a share of ``python -m benchmarks.never_twice --exhaustive``."""
+"""Whatever fails, a campaign is made and sent once: a share of ``python -m proof --exhaustive``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_klaviyo.resume import send as sending
 from airflow_provider_klaviyo.resume.looking import SETTLE
 from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote
 from airflow_provider_klaviyo.resume.state import TaskState
-from benchmarks.never_twice import judge
-from benchmarks.never_twice.faults import ANSWERS, CUTS, LOCAL, PERSON, Effect, Exact, Plan, Point, possible
-from benchmarks.never_twice.run import LISTS, Bench, Outcome, Schedule
-from benchmarks.never_twice.schedules import SKEWS, exhaustive, passages, seeded
-from benchmarks.never_twice.subjects import OURS
+from proof import judge
+from proof.faults import ANSWERS, CUTS, LOCAL, PERSON, Effect, Exact, Plan, Point, possible
+from proof.run import LISTS, Bench, Outcome, Schedule
+from proof.schedules import SKEWS, exhaustive, passages, seeded
+from proof.subjects import OURS
 from tests.support.airflow_versions import since_airflow
 
 CREATE = Point("create", "call create_campaign", "before")

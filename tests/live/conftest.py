@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
 from tests.support.statsd import StatsD
 
 HERE = Path(__file__).parent

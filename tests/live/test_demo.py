@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
 from demo.run import DAG_ID, read, run_and_report
 from demo.table import TaskTable, task_order
+from harness.local_airflow import LocalAirflow
 
 DRAFT_IN_THE_SEED = "01HP76BB2M2R3MSXY1HPGN0ZBS"
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
 
 
 @pytest.fixture(autouse=True)

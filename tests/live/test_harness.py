@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from demo.local_airflow import LocalAirflow, LocalAirflowError
-from demo.processes import Processes
-from demo.reaper import session_members
+from harness.local_airflow import LocalAirflow, LocalAirflowError
+from harness.processes import Processes
+from harness.reaper import session_members
 from tests.support.airflow_versions import since_airflow
 
 
@@ -124,7 +124,7 @@ def test_a_dag_file_that_does_not_import_is_named(airflow: LocalAirflow) -> None
 PARENT = """
 import sys, time
 from pathlib import Path
-from demo.processes import Processes
+from harness.processes import Processes
 
 children = Processes(Path(sys.argv[1]))
 children.start("sleeper", ["sh", "-c", "sleep 600 & sleep 600"], {"PATH": "/usr/bin:/bin"})

@@ -1,12 +1,12 @@
-"""A short share of ``python -m benchmarks.never_twice.live``: a real Airflow whose processes are killed at random."""
+"""A short share of ``python -m proof.live``: a real Airflow whose processes are killed at random."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.never_twice.live.plan import Blow
-from benchmarks.never_twice.live.report import report
-from benchmarks.never_twice.live.show import carry_out
+from proof.live.plan import Blow
+from proof.live.report import report
+from proof.live.show import carry_out
 
 
 def test_kill_9_of_anything_makes_and_sends_each_campaign_once(tmp_path: Path) -> None:

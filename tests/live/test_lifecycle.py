@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow, LocalAirflowError
 
 LIFECYCLE = "klaviyo_campaign_lifecycle"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
 from tests.support.statsd import StatsD
 
 LIFECYCLE = "klaviyo_campaign_lifecycle"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
 from tests.support.airflow_versions import since_airflow
 
 pytestmark = since_airflow("3.3", "start_from_trigger")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.local_airflow import LocalAirflow
+from harness.local_airflow import LocalAirflow
 
 DAG_ID = "klaviyo_after_warehouse_refresh"
 EXAMPLE = Path(__file__).parents[2] / "example_dags" / f"{DAG_ID}.py"

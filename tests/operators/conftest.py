@@ -14,7 +14,7 @@ from tests.support.clocks import Hours
 from tests.support.sandbox import Klaviyo
 
 if TYPE_CHECKING:
-    from benchmarks.never_twice.gateway import Gateway
+    from proof.gateway import Gateway
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hours]:
 @pytest.fixture
 def gateway(klaviyo: Klaviyo, connect: Connect) -> Iterator[Gateway]:
     """What stands between ``klaviyo_default`` and the sandbox, and answers in its stead when it is told to."""
-    from benchmarks.never_twice.gateway import Gateway
+    from proof.gateway import Gateway
 
     with Gateway(klaviyo.url) as between:
         connect(between.url)

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoRefusedError
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
-from benchmarks.never_twice.gateway import API, REPLIES, Gateway, Reply
+from proof.gateway import API, REPLIES, Gateway, Reply
 from tests.support.context import Task
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, Klaviyo
 from tests.support.tasks import NAME, assign, clone, create, send
