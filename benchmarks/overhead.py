@@ -66,12 +66,11 @@ def callers(base_url: str) -> Mapping[str, Mapping[str, Call]]:
     import urllib3
     from klaviyo_api import KlaviyoAPI
 
-    from airflow_provider_klaviyo.api.auth import PrivateKey
     from airflow_provider_klaviyo.api.client import KlaviyoClient
+    from airflow_provider_klaviyo.api.client_settings import ClientSettings, PrivateKey
     from airflow_provider_klaviyo.api.request import build
-    from airflow_provider_klaviyo.api.wire import Settings
 
-    client = KlaviyoClient(Settings(PrivateKey(KEY), base_url=base_url))
+    client = KlaviyoClient(ClientSettings(PrivateKey(KEY), base_url=base_url))
     sdk = KlaviyoAPI(KEY, test_host=base_url)
     session = requests.Session()
     session.trust_env = False

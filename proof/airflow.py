@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_klaviyo.compat import AirflowFailException, AirflowSkipException, TaskDeferred
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.tasks import KlaviyoCampaignOperator
 from proof.boundary import Hang, Process, Store, World, current, running
 from proof.clock import VirtualLoop
 from proof.faults import Killed

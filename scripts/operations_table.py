@@ -16,7 +16,7 @@ from pathlib import Path
 
 import airflow_provider_klaviyo
 from airflow_provider_klaviyo.api.operations import REVISIONS, Operation, operations
-from airflow_provider_klaviyo.hooks.methods import KlaviyoMethods, Method
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
 
 PACKAGE = "airflow_provider_klaviyo"
 SOURCE = Path(next(iter(airflow_provider_klaviyo.__path__)))

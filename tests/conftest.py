@@ -61,13 +61,13 @@ def klaviyo(_quick_sandbox: Klaviyo, connect: Connect, brief_pauses: None) -> It
 def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scales down the pauses between repetitions and looks; what is decided stays as it is."""
     from airflow_provider_klaviyo.api import retry
-    from airflow_provider_klaviyo.resume import looking
+    from airflow_provider_klaviyo.never_twice import look
     from airflow_provider_klaviyo.triggers import base
 
     full = retry.pause
     monkeypatch.setattr(retry, "pause", lambda state: full(state) / 100)
-    monkeypatch.setattr(looking, "SETTLE", 0.4)
+    monkeypatch.setattr(look, "SETTLE", 0.4)
     monkeypatch.setattr(retry, "LONGEST", 1.5)
-    monkeypatch.setattr(looking, "longest_exchange", lambda _: 0.0)
-    monkeypatch.setattr(looking, "PAUSE", 0.05)
+    monkeypatch.setattr(look, "longest_exchange", lambda _: 0.0)
+    monkeypatch.setattr(look, "PAUSE", 0.05)
     monkeypatch.setattr(base, "GATHER", 0.01)

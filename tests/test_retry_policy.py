@@ -20,12 +20,12 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, _handle_
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_klaviyo import exceptions
-from airflow_provider_klaviyo.campaigns.wait import facts
+from airflow_provider_klaviyo.campaigns.wait import facts, parse
 from airflow_provider_klaviyo.exceptions import KlaviyoApiError, KlaviyoError, KlaviyoWaitTimeoutError
+from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
-from airflow_provider_klaviyo.resume import looking
 from airflow_provider_klaviyo.retry_policy import MARGIN, KlaviyoRetryPolicy
-from airflow_provider_klaviyo.triggers.events import parse, settle
+from airflow_provider_klaviyo.tasks import raise_or_return
 from tests.support.context import dag_run
 
 
@@ -49,7 +49,7 @@ def test_after_an_unanswered_write_the_next_try_comes_when_its_effect_must_show(
     decision = decide(exceptions.KlaviyoAmbiguousWriteError("No answer."))
     assert decision.action is RetryAction.RETRY
     assert decision.retry_delay is not None
-    assert decision.retry_delay > timedelta(seconds=looking.SETTLE)
+    assert decision.retry_delay > timedelta(seconds=look.SETTLE)
 
 
 @pytest.mark.parametrize("kind", ["KlaviyoAuthError", "KlaviyoValidationError", "KlaviyoNotFoundError"])
@@ -81,7 +81,7 @@ def test_an_error_that_ended_a_wait_in_the_triggerer_decides_alike(kind: str) ->
     error = getattr(exceptions, kind)("No.", status=400)
     event = {"campaign_id": "C1", "outcome": "error", "status": "", "error": dict(facts(error))}
     with pytest.raises(KlaviyoApiError) as raised:
-        settle(parse(event))
+        raise_or_return(parse(event))
     assert decide(raised.value) == decide(error)
 
 

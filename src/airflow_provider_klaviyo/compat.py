@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow import __version__
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, Connection
+    from airflow.sdk import BaseHook
     from airflow.sdk.configuration import conf
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
     from airflow.sdk.observability.stats import Stats
@@ -26,9 +26,6 @@ __all__ = [
     "Stats",
     "TaskDeferred",
     "conf",
-    "get_async_connection",
-    "mask_extra",
-    "mask_extra_async",
 ]
 
 AIRFLOW_V_3_3_PLUS = tuple(int(part) for part in __version__.split(".")[:2]) >= (3, 3)
@@ -54,33 +51,3 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-async def get_async_connection(hook: BaseHook, conn_id: str) -> Connection:
-    """A connection, asked for from an event loop.
-
-    Before Airflow 3.3.2, ``aget_connection`` masks secrets with a call that blocks the loop it is on, and may stop it
-    for good; there, and where it does not exist, the connection is asked for in a thread.
-    """
-    from airflow.sdk import Connection
-
-    if hasattr(Connection, "aextra_dejson"):
-        return await hook.aget_connection(conn_id)
-    from asgiref.sync import sync_to_async
-
-    return await sync_to_async(hook.get_connection)(conn_id)
-
-
-def mask_extra(connection: Connection) -> None:
-    """Have Airflow hide the secrets of an extra in logs from now on, as it does when it reads one itself."""
-    _ = connection.extra_dejson
-
-
-async def mask_extra_async(connection: Connection) -> None:
-    """As :func:`mask_extra`, for event loops."""
-    if hasattr(connection, "aextra_dejson"):
-        await connection.aextra_dejson()
-        return
-    from asgiref.sync import sync_to_async
-
-    await sync_to_async(mask_extra)(connection)

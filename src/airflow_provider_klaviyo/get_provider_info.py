@@ -100,5 +100,5 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": f"{package}.assets.openlineage_dataset",
             }
         ],
-        "extra-links": [f"{package}.operators.links.KlaviyoCampaignLink"],
+        "extra-links": [f"{package}.tasks.KlaviyoCampaignLink"],
     }

@@ -76,7 +76,7 @@ class KlaviyoRetryPolicy(RetryPolicy):
             seconds = exception.retry_after
             return RetryDecision.retry(_after(seconds), f"Klaviyo's rate limit: it answers again in {seconds:g} s.")
         if isinstance(exception, KlaviyoAmbiguousWriteError):
-            from airflow_provider_klaviyo.resume.looking import SETTLE
+            from airflow_provider_klaviyo.never_twice.look import SETTLE
 
             return RetryDecision.retry(_after(SETTLE), "Whether Klaviyo took the write shows by then; the try looks.")
         if isinstance(exception, HOPELESS):

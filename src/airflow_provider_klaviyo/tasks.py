@@ -1,23 +1,185 @@
-"""What all operators of this package share: the connection, the link, and waiting."""
+"""What all tasks of this package share: a connection, arguments that must come to something, a link, and waiting."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_provider_klaviyo.hooks.arguments import is_deferrable, positive
-from airflow_provider_klaviyo.hooks.tasks import KlaviyoTask
-from airflow_provider_klaviyo.operators.links import KlaviyoCampaignLink, campaign_url
-from airflow_provider_klaviyo.triggers.events import parse, settle
+from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.operations import check_campaigns
+from airflow_provider_klaviyo.campaigns.values import (
+    Field,
+    check_connection,
+    check_rendered,
+    is_template,
+    positive,
+)
+from airflow_provider_klaviyo.compat import conf
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    import jinja2
     from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
 
     from airflow_provider_klaviyo.campaigns.wait import WaitEvent
+    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
+JSON_RENDERERS = dict.fromkeys(("audiences", "messages", "send_strategy", "send_options", "tracking_options"), "json")
+"""How Airflow shows rendered arguments."""
+
 OnClear = Literal["adopt", "new"]
+
+CONNECTION: tuple[str, ...] = ("klaviyo_conn_id", "revision")
+"""The template fields that every task has."""
+
+
+class KlaviyoTask(BaseOperator):
+    """Base of the operators and sensors.
+
+    *What is rendered to nothing*: an argument, or a part of one, that is Jinja or another task's output and comes to
+    ``None`` or to something empty is an error (``KlaviyoValidationError``), before Klaviyo is called; also where it
+    comes by ``expand``, or by a mapped task group. It never counts as "not given". A ``None`` in the DAG file does.
+
+    :param klaviyo_conn_id: connection of type ``klaviyo``. Templated.
+    :param revision: Klaviyo API revision; default: the connection's. Templated.
+    """
+
+    template_fields = CONNECTION
+    any_revision: ClassVar[bool] = False
+    """True if revisions are taken whose campaigns are of another kind."""
+
+    _named: frozenset[str] = frozenset()
+    _lost: KlaviyoValidationError | None = None
+
+    def __new__(cls, *_: Any, **kwargs: Any) -> Self:
+        task = super().__new__(cls)
+        object.__setattr__(task, "_named", frozenset(kwargs))
+        return task
+
+    def __init__(self, *, klaviyo_conn_id: str = "klaviyo_default", revision: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.klaviyo_conn_id = klaviyo_conn_id
+        self.revision = revision
+        check_connection(klaviyo_conn_id, revision)
+        if self.known_revision and not self.any_revision:
+            check_campaigns(self.known_revision)
+
+    @property
+    def known_revision(self) -> str | None:
+        """The revision that was asked for, as far as it is known before rendering."""
+        return None if is_template(self.revision) else self.revision
+
+    @cached_property
+    def hook(self) -> KlaviyoHook:
+        """The hook, made when the task runs: no task gets to Klaviyo but through here.
+
+        :raises KlaviyoValidationError: an argument was rendered to nothing, or the campaigns of the revision are of
+            another kind.
+        """
+        from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+        self.check_rendered()
+        hook = KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
+        if not self.any_revision:
+            check_campaigns(hook.api_revision)
+        return hook
+
+    def check_rendered(self) -> None:
+        """To be called before the arguments are used.
+
+        :raises KlaviyoValidationError: one was rendered to nothing, or the connection or revision to what cannot be.
+        """
+        if self._lost is not None:
+            raise self._lost
+        check_connection(self.klaviyo_conn_id, self.revision, rendered=True)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Airflow's rendering, of mapped tasks too. What it loses is kept for :meth:`check_rendered`: when Airflow
+        renders for its UI, nothing is to be raised."""
+        given = {name: self._given(name, context) for name in template_fields} if parent is self else {}
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        for name, before in given.items():
+            pointer = f"/{name}" if name in self.template_fields_renderers else name
+            try:
+                check_rendered(before, getattr(self, name), Field(pointer))
+            except KlaviyoValidationError as error:
+                self._lost = self._lost or error
+
+    def _given(self, name: str, context: Context) -> Any:
+        """An argument as the DAG file has it: a mapped task is made anew of what ``expand`` was resolved to."""
+        from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+        value = getattr(self, name)
+        dag = self.get_dag()
+        mapped = dag.task_dict.get(self.task_id) if dag else None
+        if isinstance(mapped, MappedOperator) and name in self._named:
+            from_partial = name in mapped.partial_kwargs and mapped.partial_kwargs[name] is value
+            if not from_partial and (source := _source(mapped.expand_input, name, context)) is not None:
+                return source
+        return _as_given(value, context)
+
+
+def _source(expand_input: Any, name: str, context: Context) -> Any:
+    """The other task's output that an expanded argument came from; ``None``: the DAG file gives its value."""
+    given = expand_input.value
+    if isinstance(given, Mapping):
+        given = given.get(name)
+    elif isinstance(given, Sequence):
+        given = given[context["ti"].map_index or 0]
+    return given if is_template(given) else None
+
+
+def _as_given(value: Any, context: Context) -> Any:
+    """The same; in place of an argument of a mapped task group that the DAG file gives as a literal: ``None``."""
+    if isinstance(value, Mapping):
+        return {key: _as_given(item, context) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_given(item, context) for item in value]
+    if is_template(value) and hasattr(value, "_input") and _source(value._input, value._key, context) is None:
+        return None
+    return value
+
+
+class KlaviyoCampaignLink(BaseOperatorLink):
+    """Opens the campaign in Klaviyo's web app (or on the sandbox's page).
+
+    The operator pushes it as soon as the campaign's id is known, so that it is there while the task still waits.
+    """
+
+    @property
+    def name(self) -> str:
+        return "Klaviyo campaign"
+
+    @property
+    def xcom_key(self) -> str:
+        return "klaviyo_campaign_link"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The link as the running operator knows it; Airflow asks in the worker and keeps the answer."""
+        link: Any = getattr(operator, "campaign_url", None)
+        return link or ""
+
+
+def campaign_url(base_url: str, campaign_id: str) -> str:
+    """Where a person looks at a campaign."""
+    if base_url.endswith(".klaviyo.com"):
+        return f"https://www.klaviyo.com/campaign/{campaign_id}/wizard"
+    return f"{base_url}/#{campaign_id}"
 
 
 class KlaviyoCampaignOperator(KlaviyoTask):
@@ -85,16 +247,18 @@ class KlaviyoWaitingOperator(KlaviyoCampaignOperator):
                 method_name="execute_complete",
                 timeout=timedelta(seconds=left + 2 * self.poll_interval + 60),
             )
-        return self.finish(context, settle(trigger.wait_here(self.hook)))
+        return self.finish(context, raise_or_return(trigger.wait_here(self.hook)))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Go on after the triggerer's wait.
 
         :raises KlaviyoError: of the type that ended the wait.
         """
+        from airflow_provider_klaviyo.campaigns.wait import parse
+
         ended = parse(event)
         self.show_link(context, ended["campaign_id"])
-        return self.finish(context, settle(ended))
+        return self.finish(context, raise_or_return(ended))
 
     def finish(self, context: Context, event: WaitEvent) -> Any:
         """What the task returns after a wait that ended well."""
@@ -102,4 +266,42 @@ class KlaviyoWaitingOperator(KlaviyoCampaignOperator):
         return event["campaign_id"]
 
 
-JSON_RENDERERS = dict.fromkeys(("audiences", "messages", "send_strategy", "send_options", "tracking_options"), "json")
+def raise_or_return(event: WaitEvent) -> WaitEvent:
+    """Return the event of a wait that ended well.
+
+    :raises KlaviyoCampaignFailed: Klaviyo ended the campaign or job another way.
+    :raises KlaviyoWaitTimeoutError: the deadline came first.
+    :raises KlaviyoApiError: of the type that ended the wait.
+    """
+    from airflow_provider_klaviyo import exceptions
+    from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+
+    outcome = event["outcome"]
+    if outcome == "failed":
+        raise exceptions.KlaviyoCampaignFailed(event["campaign_id"], event["status"], event.get("reason", ""))
+    if outcome == "timeout":
+        last = f"last seen as {event['status']!r}" if event["status"] else "never seen"
+        raise exceptions.KlaviyoWaitTimeoutError(
+            f"Klaviyo campaign {event['campaign_id']} was not done in time ({last}). Klaviyo goes on with it; "
+            f"run the task again to wait on, or raise 'timeout'."
+        )
+    if outcome == "error":
+        facts = event["error"]
+        named = getattr(exceptions, facts["kind"], None)
+        kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
+        raise kind(
+            facts["message"],
+            status=facts["status"],
+            code=facts["code"],
+            pointer=facts["pointer"],
+            request_id=facts["request_id"],
+            errors=facts.get("errors", ()),
+        )
+    return event
+
+
+def is_deferrable(deferrable: bool | None) -> bool:
+    """What was asked for, else Airflow's ``[operators] default_deferrable``."""
+    if deferrable is not None:
+        return deferrable
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

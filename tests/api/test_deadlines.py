@@ -25,13 +25,13 @@ from cryptography.x509.oid import NameOID
 from airflow_provider_klaviyo.api import body as bodies
 from airflow_provider_klaviyo.api import oauth, retry
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
-from airflow_provider_klaviyo.api.body import SLICE, Body
 from airflow_provider_klaviyo.api.calls import Call, call
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
     KlaviyoApiError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.message import SLICE, Body
 from airflow_provider_klaviyo.api.request import build
 from tests.support.scripted import Scripted, http, json_api
 from tests.support.transports import TRANSPORTS, get, post, settings, with_requests

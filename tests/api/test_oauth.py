@@ -24,6 +24,7 @@ from airflow_provider_klaviyo.api import oauth
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.campaigns import get_account, send_campaign
 from airflow_provider_klaviyo.api.client import KlaviyoClient
+from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -32,7 +33,6 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.oauth import OAuth
 from airflow_provider_klaviyo.api.tokens import TokenFile
-from airflow_provider_klaviyo.api.wire import Settings
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SECRETS, OAuthServer
 from tests.support.scripted import Answer, Scripted, cut_unread, http, json_api
 
@@ -99,7 +99,7 @@ def make(url: str, *directories: Path, refresh_token: str = REFRESH_TOKEN, secre
 
 
 def client(url: str, *directories: Path) -> KlaviyoClient:
-    return KlaviyoClient(Settings(auth=make(url, *directories), base_url=url))
+    return KlaviyoClient(ClientSettings(auth=make(url, *directories), base_url=url))
 
 
 def in_processes(server: OAuthServer, directory: Path, refused: str | None = None, count: int = PROCESSES) -> list[int]:
@@ -220,7 +220,7 @@ def test_a_post_answered_401_is_made_again_and_carried_out_once(server: OAuthSer
 
 
 async def test_a_post_answered_401_is_made_again_and_carried_out_once_in_an_event_loop(server: OAuthServer) -> None:
-    async with KlaviyoAsyncClient(Settings(auth=make(server.url), base_url=server.url)) as klaviyo:
+    async with KlaviyoAsyncClient(ClientSettings(auth=make(server.url), base_url=server.url)) as klaviyo:
         await klaviyo.settings.auth.aheader()
         server.revoke()
         await klaviyo.run(send_campaign("1"))
@@ -237,7 +237,7 @@ def test_a_second_401_is_the_end_of_it(server: OAuthServer) -> None:
 
 async def test_a_second_401_is_the_end_of_it_in_an_event_loop(server: OAuthServer) -> None:
     server.refuse_all = True
-    async with KlaviyoAsyncClient(Settings(auth=make(server.url), base_url=server.url)) as klaviyo:
+    async with KlaviyoAsyncClient(ClientSettings(auth=make(server.url), base_url=server.url)) as klaviyo:
         with pytest.raises(KlaviyoAuthError):
             await klaviyo.run(get_account())
     assert (len(server.calls), len(server.refreshes)) == (2, 2)
@@ -577,7 +577,7 @@ def test_no_secret_is_in_a_repr(server: OAuthServer, tmp_path: Path) -> None:
     texts = [
         repr(auth),
         str(auth),
-        repr(Settings(auth=auth)),
+        repr(ClientSettings(auth=auth)),
         repr(auth._shared),
         repr(TokenFile(file_in(tmp_path)).read()),
     ]
@@ -596,7 +596,10 @@ def test_no_secret_is_in_an_exception_a_traceback_or_the_log(
         server.refresh_token = "another" if failure == "invalid_grant" else REFRESH_TOKEN
         url = scripted.url if failure in answers else server.url
         auth = make(url, secret=f"{CLIENT_SECRET}-wrong" if failure == "invalid_client" else CLIENT_SECRET)
-        with KlaviyoClient(Settings(auth=auth, base_url=url)) as klaviyo, pytest.raises(KlaviyoApiError) as caught:
+        with (
+            KlaviyoClient(ClientSettings(auth=auth, base_url=url)) as klaviyo,
+            pytest.raises(KlaviyoApiError) as caught,
+        ):
             klaviyo.run(get_account())
     texts = [str(caught.value), repr(caught.value), repr(vars(caught.value)), caplog.text]
     texts += traceback.format_exception(caught.value)

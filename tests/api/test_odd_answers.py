@@ -21,15 +21,19 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.request import Request, absolute_url, build
 from airflow_provider_klaviyo.campaigns.status import Outcome
-from airflow_provider_klaviyo.campaigns.watch import (
+from airflow_provider_klaviyo.campaigns.wait import (
     look_at_campaign,
     look_at_estimation,
     look_at_send_job,
 )
-from airflow_provider_klaviyo.hooks.methods import KlaviyoMethods, Method
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
-from airflow_provider_klaviyo.triggers.recent import RecentCampaigns
-from airflow_provider_klaviyo.triggers.watcher import KlaviyoCampaignStatusEventTrigger, _event_id, _payload
+from airflow_provider_klaviyo.triggers.watcher import (
+    KlaviyoCampaignStatusEventTrigger,
+    RecentCampaigns,
+    _event_id,
+    _payload,
+)
 from tests.support.driven import ATTRIBUTES, C, M, T, drive, resource, right
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.text import check_text
 from airflow_provider_klaviyo.campaigns import email, push, silent_push, sms
+from airflow_provider_klaviyo.campaigns.attributes import tracking_options
 from airflow_provider_klaviyo.campaigns.content import action_button
-from airflow_provider_klaviyo.campaigns.options import tracking_options
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import (

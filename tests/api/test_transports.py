@@ -17,7 +17,6 @@ import pytest
 
 from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.api.calls import Call, call, paginate
-from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
     KlaviyoApiError,
@@ -28,6 +27,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.api.request import Departure, departing
 from tests.support.scripted import Answer, Scripted, cut_unread, error, hang, http, json_api, reset
 from tests.support.transports import SECRET, TRANSPORTS, get, post, settings
 

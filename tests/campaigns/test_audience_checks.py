@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.audiences import check_audiences
+from airflow_provider_klaviyo.campaigns.attributes import check_audiences
 
 ids = st.text(string.ascii_letters + string.digits, min_size=6, max_size=6)
 

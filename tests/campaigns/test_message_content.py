@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.schemas import request_errors
-from airflow_provider_klaviyo.campaigns.content import action_button, email, push, silent_push, sms
-from airflow_provider_klaviyo.campaigns.messages import check_message
+from airflow_provider_klaviyo.campaigns.content import action_button, check_message, email, push, silent_push, sms
 
 
 def schema_problems(message: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.schemas import request_errors
-from airflow_provider_klaviyo.campaigns.options import (
+from airflow_provider_klaviyo.campaigns.attributes import (
     DYNAMIC_VALUES,
     check_send_options,
     check_tracking_options,

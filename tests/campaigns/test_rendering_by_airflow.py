@@ -10,10 +10,8 @@ import pytest
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.audiences import check_audiences
-from airflow_provider_klaviyo.campaigns.content import email, push, sms
-from airflow_provider_klaviyo.campaigns.messages import check_message
-from airflow_provider_klaviyo.campaigns.options import tracking_options
+from airflow_provider_klaviyo.campaigns.attributes import check_audiences, tracking_options
+from airflow_provider_klaviyo.campaigns.content import check_message, email, push, sms
 from airflow_provider_klaviyo.campaigns.strategies import check_strategy, smart_send_time, static, throttled
 
 MONDAY = datetime(2026, 5, 4, 9, tzinfo=UTC)

@@ -20,8 +20,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoValidationError,
 )
 from airflow_provider_klaviyo.campaigns.status import Outcome, Verdict, judge
-from airflow_provider_klaviyo.campaigns.wait import GRACE, JITTER, REVERTED, Wait
-from airflow_provider_klaviyo.campaigns.watch import Observation
+from airflow_provider_klaviyo.campaigns.wait import GRACE, JITTER, REVERTED, Observation, Wait
 
 START = 1_800_000_000.0
 DAY = 86_400.0
@@ -37,17 +36,17 @@ def seen(status: str, send_at: float | None = None) -> Observation:
 
 
 def test_a_target_ends_it_with_an_event_of_plain_values() -> None:
-    assert waiting().saw(seen("Sent"), START) == {"campaign_id": "C1", "outcome": "done", "status": "Sent"}
+    assert waiting().after(seen("Sent"), START) == {"campaign_id": "C1", "outcome": "done", "status": "Sent"}
 
 
 def test_a_count_is_in_the_event_zero_too() -> None:
-    event = waiting().saw(Observation(Verdict(Outcome.DONE, "complete"), count=0), START)
+    event = waiting().after(Observation(Verdict(Outcome.DONE, "complete"), count=0), START)
     assert event is not None
     assert event["count"] == 0
 
 
 def test_another_end_ends_it_as_failed_with_its_reason() -> None:
-    event = waiting().saw(seen("Cancelled: No Recipients"), START)
+    event = waiting().after(seen("Cancelled: No Recipients"), START)
     assert event is not None
     assert event["outcome"] == "failed"
     assert "lists and segments" in event["reason"]
@@ -56,14 +55,14 @@ def test_another_end_ends_it_as_failed_with_its_reason() -> None:
 @pytest.mark.parametrize("status", ["Draft", "Scheduled", "Sending", "Something new"])
 def test_it_goes_on_before_the_deadline_and_ends_at_it(status: str) -> None:
     wait = waiting()
-    assert wait.saw(seen(status), START + DAY - 0.001) is None
-    event = wait.saw(seen(status), START + DAY)
+    assert wait.after(seen(status), START + DAY - 0.001) is None
+    event = wait.after(seen(status), START + DAY)
     assert event is not None
     assert (event["outcome"], event["status"]) == ("timeout", status)
 
 
 def test_a_target_seen_after_the_deadline_is_still_the_target() -> None:
-    event = waiting().saw(seen("Sent"), START + 2 * DAY)
+    event = waiting().after(seen("Sent"), START + 2 * DAY)
     assert event is not None
     assert event["outcome"] == "done"
 
@@ -71,8 +70,8 @@ def test_a_target_seen_after_the_deadline_is_still_the_target() -> None:
 @pytest.mark.parametrize("error", [KlaviyoTransientError("x"), KlaviyoRateLimitError("x", retry_after=5)])
 def test_a_passing_error_never_ends_it_before_the_deadline_however_often(error: KlaviyoError) -> None:
     wait = waiting(after_send=True)
-    assert all(wait.missed(error, START + second) is None for second in range(0, int(DAY), 600))
-    event = wait.missed(error, START + DAY)
+    assert all(wait.after_failure(error, START + second) is None for second in range(0, int(DAY), 600))
+    event = wait.after_failure(error, START + DAY)
     assert event is not None
     assert event["outcome"] == "timeout"
 
@@ -80,7 +79,7 @@ def test_a_passing_error_never_ends_it_before_the_deadline_however_often(error: 
 @pytest.mark.parametrize("kind", [KlaviyoAuthError, KlaviyoValidationError, KlaviyoConflictError, KlaviyoApiError])
 def test_an_error_that_cannot_pass_ends_it_with_its_facts(kind: type[KlaviyoApiError]) -> None:
     error = kind("no", status=401, code="c", pointer="/p", request_id="r")
-    event = waiting().missed(error, START)
+    event = waiting().after_failure(error, START)
     assert event is not None
     assert event["outcome"] == "error"
     told = {"kind": kind.__name__, "message": "no", "status": 401, "code": "c", "pointer": "/p", "request_id": "r"}
@@ -88,13 +87,13 @@ def test_an_error_that_cannot_pass_ends_it_with_its_facts(kind: type[KlaviyoApiE
 
 
 def test_a_campaign_that_is_not_there_ends_a_plain_wait_at_once() -> None:
-    event = waiting().missed(KlaviyoNotFoundError("gone", status=404), START)
+    event = waiting().after_failure(KlaviyoNotFoundError("gone", status=404), START)
     assert event is not None
     assert event["outcome"] == "error"
 
 
 def contradiction(wait: Wait, what: str, now: float) -> Any:
-    return wait.saw(seen("Draft"), now) if what == "Draft" else wait.missed(KlaviyoNotFoundError("?", status=404), now)
+    return wait.after(seen("Draft"), now) if what == "Draft" else wait.after_failure(KlaviyoNotFoundError("?", status=404), now)
 
 
 @pytest.mark.parametrize(("what", "outcome"), [("Draft", "failed"), ("404", "error")])
@@ -114,7 +113,7 @@ def test_after_a_send_a_reading_that_contradicts_it_is_late_for_a_while_and_then
 def test_a_reading_in_between_that_fits_begins_the_grace_anew(what: str) -> None:
     wait = waiting(after_send=True)
     assert contradiction(wait, what, START) is None
-    assert wait.saw(seen("Sending"), START + 50) is None
+    assert wait.after(seen("Sending"), START + 50) is None
     assert contradiction(wait, what, START + GRACE + 40) is None
     assert contradiction(wait, what, START + GRACE + 90) is None
     assert contradiction(wait, what, START + 2 * GRACE + 41) is not None
@@ -123,13 +122,13 @@ def test_a_reading_in_between_that_fits_begins_the_grace_anew(what: str) -> None
 def test_a_passing_error_in_between_does_not_begin_the_grace_anew() -> None:
     wait = waiting(after_send=True)
     assert contradiction(wait, "Draft", START) is None
-    assert wait.missed(KlaviyoTransientError("x"), START + 30) is None
+    assert wait.after_failure(KlaviyoTransientError("x"), START + 30) is None
     assert contradiction(wait, "Draft", START + GRACE + 1) is not None
 
 
 def test_who_waits_for_a_person_to_send_waits_through_a_draft() -> None:
     wait = waiting(after_send=False)
-    assert all(wait.saw(seen("Draft"), START + second) is None for second in range(0, 3600, 60))
+    assert all(wait.after(seen("Draft"), START + second) is None for second in range(0, 3600, 60))
 
 
 @pytest.mark.parametrize("what", ["Draft", "404"])
@@ -144,7 +143,7 @@ def test_a_pause_is_the_interval_give_or_take_the_jitter_and_never_beyond_the_de
     interval: float, left: float
 ) -> None:
     wait = waiting(interval=interval, deadline=START + left)
-    wait.saw(seen("Sending"), START)
+    wait.after(seen("Sending"), START)
     pause = wait.pause(START)
     assert 0 <= pause <= left + 1e-6
     assert pause <= interval * (1 + JITTER) + 1e-6
@@ -154,21 +153,21 @@ def test_a_pause_is_the_interval_give_or_take_the_jitter_and_never_beyond_the_de
 
 def test_pauses_differ() -> None:
     wait = waiting()
-    wait.saw(seen("Sending"), START)
+    wait.after(seen("Sending"), START)
     assert len({wait.pause(START) for _ in range(20)}) > 15
 
 
 def test_klaviyo_is_not_asked_again_before_the_time_it_named() -> None:
     wait = waiting()
     error = KlaviyoRateLimitError("x", retry_after=600)
-    wait.missed(error, START)
+    wait.after_failure(error, START)
     assert all(wait.pause(START, error) >= 600 for _ in range(200))
 
 
 def test_a_rate_limit_for_longer_than_the_wait_pauses_until_its_end() -> None:
     wait = waiting(deadline=START + 100)
     error = KlaviyoRateLimitError("x", retry_after=67_608)
-    wait.missed(error, START)
+    wait.after_failure(error, START)
     assert 99 <= wait.pause(START, error) <= 100
 
 
@@ -179,7 +178,7 @@ def test_a_campaign_that_goes_out_in_a_week_is_hardly_looked_at_until_then(statu
     wait = waiting(deadline=week + DAY)
     looks, now = 0, START
     while now < week:
-        wait.saw(seen(status, week), now)
+        wait.after(seen(status, week), now)
         now += wait.pause(now)
         looks += 1
     assert looks < 1_000, "30 s apart it would be 20,160"
@@ -189,5 +188,5 @@ def test_a_campaign_that_goes_out_in_a_week_is_hardly_looked_at_until_then(statu
 def test_a_send_time_that_has_passed_or_is_not_told_is_looked_at_as_usual() -> None:
     wait = waiting()
     for observation in (seen("Scheduled", START - 100), seen("Scheduled"), seen("Sending", START + DAY)):
-        wait.saw(observation, START)
+        wait.after(observation, START)
         assert wait.pause(START) <= 30 * (1 + JITTER)

@@ -17,8 +17,8 @@ from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.campaigns import sms
 from airflow_provider_klaviyo.compat import TaskDeferred
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.never_twice.notes import CampaignNote, IntentNote, PostNote, SendNote, TemplateNote
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
-from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, PostNote, SendNote, TemplateNote
 from tests.support.context import Task, dag_run, fire, over_the_database
 from tests.support.sandbox import DRAFT_EMAIL, SENT, Klaviyo
 from tests.support.tasks import NAME, create, send

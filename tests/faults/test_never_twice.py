@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.resume import send as sending
-from airflow_provider_klaviyo.resume.looking import SETTLE
-from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote
-from airflow_provider_klaviyo.resume.state import TaskState
+from airflow_provider_klaviyo.never_twice import send as sending
+from airflow_provider_klaviyo.never_twice.look import SETTLE
+from airflow_provider_klaviyo.never_twice.notes import CampaignNote, IntentNote, TaskState
 from proof import judge
 from proof.faults import ANSWERS, CUTS, LOCAL, PERSON, Effect, Exact, Plan, Point, possible
 from proof.run import LISTS, Bench, Outcome, Schedule

@@ -21,9 +21,8 @@ from packaging.version import Version
 
 from airflow_provider_klaviyo.get_provider_info import get_provider_info
 from airflow_provider_klaviyo.hooks.connection import settings
-from airflow_provider_klaviyo.hooks.extra import EXTRAS
+from airflow_provider_klaviyo.hooks.extra import EXTRAS, Safety
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.hooks.safety import Safety
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from tests.support.airflow_versions import AIRFLOW, since_airflow
 from tests.support.serving import Serving

@@ -9,20 +9,22 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import Connection
 
+from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoValidationError
-from airflow_provider_klaviyo.api.wire import Settings
 from airflow_provider_klaviyo.hooks.connection import settings
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 
 KEY = "pk_0123456789abcdef"
 
 
-def read(*, revision: str | None = None, extra: Any = None, password: str | None = KEY, **fields: Any) -> Settings:
+def read(
+    *, revision: str | None = None, extra: Any = None, password: str | None = KEY, **fields: Any
+) -> ClientSettings:
     connection = Connection(conn_id="shop", conn_type="klaviyo", password=password, **fields)
     return settings(connection, extra or {}, revision=revision)
 
 
-def facts(found: Settings) -> tuple[Any, ...]:
+def facts(found: ClientSettings) -> tuple[Any, ...]:
     header = found.auth.header()
     return header, found.base_url, found.revision, found.connect_timeout, found.read_timeout
 

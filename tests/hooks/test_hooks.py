@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoNotFoundError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns import email, static
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
-from airflow_provider_klaviyo.hooks.methods import KlaviyoMethods, Method
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook, KlaviyoMethods, Method
 from tests.support.hooks import Call, asynchronous, both, synchronous
 from tests.support.sandbox import DRAFT_EMAIL, LIST, SENT, TEMPLATE, Klaviyo
 from tests.support.scripted import Scripted, http, json_api

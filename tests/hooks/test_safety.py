@@ -12,8 +12,8 @@ from airflow_provider_klaviyo.api.operations import operations
 from airflow_provider_klaviyo.api.request import build
 from airflow_provider_klaviyo.compat import AirflowFailException
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.hooks.extra import is_write
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.hooks.safety import is_write
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.seed import DEFAULT
 from tests.support.hooks import Call, both

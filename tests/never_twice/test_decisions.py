@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.campaigns import CampaignStatus
-from airflow_provider_klaviyo.resume.decide import Action, Remembered, after_make, before_send
+from airflow_provider_klaviyo.never_twice.look import Action, Remembered, after_make, before_send
 
 A = Action
 NOTES = [

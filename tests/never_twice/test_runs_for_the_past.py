@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.resume.backfill import is_for_the_past
+from airflow_provider_klaviyo.drafts.ready import is_for_the_past
 from tests.support.context import dag_run
 
 WEEK, DAY, HOUR = timedelta(days=7), timedelta(days=1), timedelta(hours=1)

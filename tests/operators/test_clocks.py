@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoAmbiguousWriteError, KlaviyoError, KlaviyoTransientError
-from airflow_provider_klaviyo.resume import looking
+from airflow_provider_klaviyo.never_twice import look
 from tests.support.clocks import Hours, worker_clock
 from tests.support.context import MemoryStore, dag_run
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
@@ -115,8 +115,8 @@ def test_a_retry_on_another_worker_makes_none_while_reads_lag_behind_the_killed_
     made = klaviyo.named(NAME)
     assert len(made) == 1
     klaviyo.fail("get_campaigns", "stale", reads=5)
-    monkeypatch.setattr(looking, "SETTLE", 60.0)
-    monkeypatch.setattr(looking, "PAUSE", 3.0)
+    monkeypatch.setattr(look, "SETTLE", 60.0)
+    monkeypatch.setattr(look, "PAUSE", 3.0)
     hours.sleeping_takes_none()
     assert [task.run()] == made
     assert klaviyo.fired() == [5]
@@ -168,8 +168,8 @@ def test_a_retry_on_another_worker_does_not_send_again_while_reads_lag(
     klaviyo.mend()
     hours.worker_is_ahead(-ahead)
     klaviyo.fail("get_campaign", "stale", reads=5)
-    monkeypatch.setattr(looking, "SETTLE", 60.0)
-    monkeypatch.setattr(looking, "PAUSE", 3.0)
+    monkeypatch.setattr(look, "SETTLE", 60.0)
+    monkeypatch.setattr(look, "PAUSE", 3.0)
     hours.sleeping_takes_none()
     assert task.run() == DRAFT_EMAIL
     klaviyo.wait_for_sends()

@@ -14,9 +14,10 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.campaigns import email, push, sms, static
+from airflow_provider_klaviyo.drafts.edits import with_attributes
 from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCloneCampaignOperator,
@@ -26,8 +27,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoUpdateCampaignMessageOperator,
     KlaviyoUpdateCampaignOperator,
 )
-from airflow_provider_klaviyo.resume import looking
-from airflow_provider_klaviyo.resume.edits import with_attributes
+from airflow_provider_klaviyo.tasks import KlaviyoCampaignOperator
 from tests.conftest import Connect
 from tests.support.context import Task, TaskInstance, XComs
 from tests.support.sandbox import DRAFT_EMAIL, LIST, NOBODY, OTHER_LIST, TEMPLATE, Klaviyo
@@ -337,7 +337,7 @@ def test_a_read_that_lags_behind_our_own_write_is_no_edit(
     settle: float,
     late_reads: int,
 ) -> None:
-    monkeypatch.setattr(looking, "SETTLE", settle)
+    monkeypatch.setattr(look, "SETTLE", settle)
     campaign_id = run.email()
     run.task(KlaviyoUpdateCampaignOperator, "update", campaign_id=campaign_id, name="Renamed").run()
     klaviyo.fail("get_campaign", "stale", reads=late_reads)
@@ -351,7 +351,7 @@ def test_a_draft_that_was_not_edited_costs_no_further_request_and_no_wait(
     klaviyo: Klaviyo, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign_id = run.email()
-    monkeypatch.setattr(looking, "PAUSE", 3600.0)
+    monkeypatch.setattr(look, "PAUSE", 3600.0)
     counts = []
     for if_edited in ("send", "refuse"):
         before = klaviyo.counted()

@@ -17,8 +17,8 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow_provider_klaviyo.campaigns import CampaignStatus, static
 from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.never_twice.kill import IN_WORKER, reason_to_keep
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
-from airflow_provider_klaviyo.resume.kill import IN_WORKER, reason_to_keep
 from tests.support.context import Task, TaskInstance
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 from tests.support.tasks import send

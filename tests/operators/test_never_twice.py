@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.api import retry
+from airflow_provider_klaviyo.drafts.ready import DraftCheck
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoAmbiguousWriteError,
     KlaviyoError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.resume import make as protocol
-from airflow_provider_klaviyo.resume.fitness import DraftCheck
+from airflow_provider_klaviyo.never_twice import make as protocol
 from tests.support.context import MemoryStore, Task, dag_run
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, Klaviyo
 from tests.support.scripted import Scripted, http, json_api

@@ -12,7 +12,7 @@ from airflow.sdk import DAG, task_group
 
 from airflow_provider_klaviyo.api.filters import equals
 from airflow_provider_klaviyo.campaigns import email, immediate, push, sms, static
-from airflow_provider_klaviyo.campaigns.options import tracking_options
+from airflow_provider_klaviyo.campaigns.attributes import tracking_options
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import (

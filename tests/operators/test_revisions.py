@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.api.operations import REVISIONS
-from airflow_provider_klaviyo.api.revisions import NEWEST_OF_CAMPAIGNS, check_campaigns
+from airflow_provider_klaviyo.api.operations import NEWEST_OF_CAMPAIGNS, REVISIONS, check_campaigns
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator

@@ -6,24 +6,23 @@ import asyncio
 from typing import Any
 
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
-from airflow_provider_klaviyo.api.auth import PrivateKey
 from airflow_provider_klaviyo.api.calls import Call, call
 from airflow_provider_klaviyo.api.client import KlaviyoClient
-from airflow_provider_klaviyo.api.wire import Settings
+from airflow_provider_klaviyo.api.client_settings import ClientSettings, PrivateKey
 
 SECRET = "pk_do_not_tell_anybody"
 
 
-def settings(url: str, read_timeout: float = 1) -> Settings:
-    return Settings(PrivateKey(SECRET), url, connect_timeout=1, read_timeout=read_timeout)
+def settings(url: str, read_timeout: float = 1) -> ClientSettings:
+    return ClientSettings(PrivateKey(SECRET), url, connect_timeout=1, read_timeout=read_timeout)
 
 
-def with_requests(to: Settings, *made: Call[Any]) -> list[Any]:
+def with_requests(to: ClientSettings, *made: Call[Any]) -> list[Any]:
     with KlaviyoClient(to) as client:
         return [client.run(one) for one in made]
 
 
-def with_httpx(to: Settings, *made: Call[Any]) -> list[Any]:
+def with_httpx(to: ClientSettings, *made: Call[Any]) -> list[Any]:
     async def run() -> list[Any]:
         async with KlaviyoAsyncClient(to) as client:
             return [await client.run(one) for one in made]

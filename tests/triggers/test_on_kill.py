@@ -14,8 +14,8 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from airflow_provider_klaviyo.campaigns import static
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.never_twice import kill
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
-from airflow_provider_klaviyo.resume import kill
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 from tests.support.airflow_versions import since_airflow
 from tests.support.context import Task, over_the_database

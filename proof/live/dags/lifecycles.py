@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_klaviyo.api import retry
 from airflow_provider_klaviyo.campaigns import email, immediate
+from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCloneCampaignOperator,
@@ -21,10 +22,9 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoEstimateRecipientsOperator,
     KlaviyoSendCampaignOperator,
 )
-from airflow_provider_klaviyo.resume import looking
 
-looking.SETTLE = 3.0
-looking.PAUSE = 0.5
+look.SETTLE = 3.0
+look.PAUSE = 0.5
 retry.LONGEST = 5.0
 
 for way in ("create", "clone"):

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import httpx
 from tenacity import AsyncRetrying
 
-from airflow_provider_klaviyo.api import network, retry, wire
-from airflow_provider_klaviyo.api.body import Body
+from airflow_provider_klaviyo.api import network, retry
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.clock import Clock
+from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.document import Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -22,6 +21,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.message import Body, Clock, Outgoing, check_revision, prepare
 from airflow_provider_klaviyo.api.request import Request, absolute_url
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class KlaviyoAsyncClient:
     read from the environment when the client is made.
     """
 
-    def __init__(self, settings: wire.Settings) -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self.clock = Clock()
         environment = network.route(settings.base_url).for_httpx()
@@ -100,16 +100,16 @@ class KlaviyoAsyncClient:
         waited, status = 0.0, None
         if settings.pacing is not None:
             waited = await settings.pacing.await_turn(operation)
-        message = wire.prepare(settings, request, authorization)
+        outgoing = prepare(settings, request, authorization)
         if request.departure is not None:
             request.departure.check(request)
         try:
-            answer = await self._transmit(request, message)
+            answer = await self._transmit(request, outgoing)
             status = answer.status
             self.clock.read(answer.headers)
             if settings.pacing is not None and settings.pacing.is_news(answer.headers):
                 await asyncio.to_thread(settings.pacing.learn, answer.headers)
-            return wire.check_revision(settings, read(request, answer))
+            return check_revision(settings, read(request, answer))
         except KlaviyoRateLimitError as error:
             if settings.pacing is not None:
                 await settings.pacing.athrottled(operation, error)
@@ -117,12 +117,14 @@ class KlaviyoAsyncClient:
         finally:
             settings.count(operation, status, waited)
 
-    async def _transmit(self, request: Request, message: wire.Wire) -> Answer:
+    async def _transmit(self, request: Request, outgoing: Outgoing) -> Answer:
         pool = self._reads if request.is_read else self._writes
         try:
             async with (
                 asyncio.timeout(self.settings.longest_exchange),
-                pool.stream(message.method, message.url, headers=message.headers, content=message.content) as response,
+                pool.stream(
+                    outgoing.method, outgoing.url, headers=outgoing.headers, content=outgoing.content
+                ) as response,
             ):
                 return Answer(response.status_code, response.headers, await _content(response, request))
         except (httpx.HTTPError, TimeoutError) as error:

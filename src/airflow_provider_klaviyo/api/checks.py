@@ -16,9 +16,9 @@ from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.calls import MAX_PAGES
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
+from airflow_provider_klaviyo.api.message import TAKES_A_FILE
 from airflow_provider_klaviyo.api.operations import REVISIONS, Operation
 from airflow_provider_klaviyo.api.schemas import Problem, published, request_errors
-from airflow_provider_klaviyo.api.wire import TAKES_A_FILE
 
 TOLD = 5
 """Problems of one request that an error tells at most."""

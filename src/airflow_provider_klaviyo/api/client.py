@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from http.client import HTTPResponse
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from tenacity import Retrying
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from airflow_provider_klaviyo.api import network, retry, wire
-from airflow_provider_klaviyo.api.body import Body
+from airflow_provider_klaviyo.api import network, retry
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.clock import Clock
-from airflow_provider_klaviyo.api.deadline import TimedAdapter, within
+from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.document import Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -23,7 +28,121 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.message import Body, Clock, Outgoing, check_revision, prepare
 from airflow_provider_klaviyo.api.request import Request, absolute_url
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from urllib3.connection import HTTPConnection as Connection
+else:
+    Connection = object
+
+PIECE = 65536
+"""Bytes that are sent at a time: within one, a wait begins anew with each byte that leaves."""
+
+MOST = 80 * 1024 * 1024
+"""Bytes of an answer that are read at most, head and framing included."""
+
+_until: ContextVar[float] = ContextVar("until")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Exchanges through a :class:`TimedAdapter` end after so many seconds from now."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def _left(sock: socket, patience: float | None) -> None:
+    """Let the next wait of a socket take no longer than the exchange has time left.
+
+    :param patience: seconds that it may take anyhow.
+    :raises TimeoutError: there is no time left.
+    """
+    left = _until.get() - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the exchange took too long")
+    sock.settimeout(left if patience is None else min(left, patience))
+
+
+class TimedAdapter(HTTPAdapter):
+    """Connects as ``requests`` does; its exchanges are made in a block of :func:`within`."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _time(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _time(manager)
+        return manager
+
+
+def _time(manager: Any) -> None:
+    """Have a pool manager of ``urllib3`` make timed connections."""
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in pools.items()}
+
+
+@cache
+def _timed(pool: Any) -> Any:
+    if issubclass(pool.ConnectionCls, _Timed):
+        return pool
+    connection = type("Timed", (_Timed, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Reader(sock))
+
+
+class _Reader(io.RawIOBase):
+    """What a socket receives, as long as there is time and it is not too much."""
+
+    def __init__(self, sock: socket) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
+        self._sock = sock
+        self._patience = sock.gettimeout()
+        self._taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        _left(self._sock, self._patience)
+        size = self._raw.readinto(buffer)
+        self._taken += size or 0
+        if self._taken > MOST:
+            raise OSError("the answer is too long")
+        return size
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Timed(Connection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        super().connect()
+        if _until.get() <= time.monotonic():
+            raise ConnectTimeoutError(self, "connecting took too long")
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        for start in range(0, len(data), PIECE):
+            _left(self.sock, self.timeout)
+            super().send(data[start : start + PIECE])
+
 
 T = TypeVar("T")
 
@@ -37,7 +156,7 @@ class KlaviyoClient:
     Proxy and certificates are read from the environment when the client is made, as :mod:`~.network` has it.
     """
 
-    def __init__(self, settings: wire.Settings) -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self.clock = Clock()
         self._reads = _session()
@@ -96,16 +215,16 @@ class KlaviyoClient:
         waited, status = 0.0, None
         if settings.pacing is not None:
             waited = settings.pacing.wait(operation)
-        message = wire.prepare(settings, request, authorization)
+        outgoing = prepare(settings, request, authorization)
         if request.departure is not None:
             request.departure.check(request)
         try:
-            answer = self._transmit(request, message)
+            answer = self._transmit(request, outgoing)
             status = answer.status
             self.clock.read(answer.headers)
             if settings.pacing is not None and settings.pacing.is_news(answer.headers):
                 settings.pacing.learn(answer.headers)
-            return wire.check_revision(settings, read(request, answer))
+            return check_revision(settings, read(request, answer))
         except KlaviyoRateLimitError as error:
             if settings.pacing is not None:
                 settings.pacing.throttled(operation, error)
@@ -113,10 +232,10 @@ class KlaviyoClient:
         finally:
             settings.count(operation, status, waited)
 
-    def _transmit(self, request: Request, message: wire.Wire) -> Answer:
+    def _transmit(self, request: Request, outgoing: Outgoing) -> Answer:
         session = self._reads if request.is_read else self._writes
         timeout = (self.settings.connect_timeout, self.settings.read_timeout)
-        prepared = _prepared(session, message)
+        prepared = _prepared(session, outgoing)
         try:
             with (
                 within(self.settings.longest_exchange),
@@ -151,15 +270,15 @@ def _session() -> requests.Session:
     return session
 
 
-def _prepared(session: requests.Session, message: wire.Wire) -> requests.PreparedRequest:
+def _prepared(session: requests.Session, outgoing: Outgoing) -> requests.PreparedRequest:
     """The same that ``session.prepare_request`` makes, at a tenth of its cost: URL and body are as they are sent.
 
     Nor does it look into a ``.netrc`` file, which would replace our ``Authorization``.
     """
     prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = message.method, message.url, message.content
-    prepared.prepare_headers({**session.headers, **message.headers})
-    prepared.prepare_content_length(message.content)
+    prepared.method, prepared.url, prepared.body = outgoing.method, outgoing.url, outgoing.content
+    prepared.prepare_headers({**session.headers, **outgoing.headers})
+    prepared.prepare_content_length(outgoing.content)
     prepared.prepare_cookies(session.cookies)
     return prepared
 

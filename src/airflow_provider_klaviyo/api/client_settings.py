@@ -1,10 +1,18 @@
-"""How a call proves who makes it."""
+"""What a client is made with: how it proves itself, where it calls, how patiently, and by whose leave."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
+from airflow_provider_klaviyo.api.pacing import Pacing
+from airflow_provider_klaviyo.api.request import Request
+
+BASE_URL = "https://a.klaviyo.com"
 
 
 class Auth(Protocol):
@@ -65,3 +73,41 @@ class PrivateKey:
 def is_masked(secret: str) -> bool:
     """Whether a text is only asterisks: what Airflow shows, and may hand back, in place of a secret."""
     return bool(secret) and not secret.strip("*")
+
+
+def unguarded(_: Request) -> Call[None]:
+    """Lets every request through."""
+    yield from ()
+
+
+def uncounted(_: Operation, __: int | None, ___: float) -> None:
+    """Counts nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How to reach one account.
+
+    :param auth: yields the ``Authorization`` header.
+    :param base_url: scheme and host, no path.
+    :param revision: API revision to ask for.
+    :param connect_timeout: seconds to wait for a connection.
+    :param read_timeout: seconds to wait for the next byte of an answer; see :attr:`longest_exchange` for all of it.
+    :param guard: carried out before each request; raises if it must not be made.
+    :param pacing: waits for each exchange's turn; ``None``: calls are made at once.
+    :param count: told of each exchange: its operation, HTTP status if any, and the seconds it waited for its turn.
+    """
+
+    auth: Auth
+    base_url: str = BASE_URL
+    revision: str = DEFAULT_REVISION
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    guard: Callable[[Request], Call[None]] = unguarded
+    pacing: Pacing | None = None
+    count: Callable[[Operation, int | None, float], None] = uncounted
+
+    @property
+    def longest_exchange(self) -> float:
+        """Seconds after its begin, the connecting included, by which an exchange is answered or given up."""
+        return self.connect_timeout + self.read_timeout

@@ -1,76 +1,50 @@
-"""What both transports send: the settings of one account, and the exact bytes of a call."""
+"""What both transports send and take in: the exact bytes of a call, the body of its answer, and Klaviyo's clock."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+import time
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from airflow_provider_klaviyo.api.auth import Auth
-from airflow_provider_klaviyo.api.body import CODINGS
-from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.document import Document
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
-from airflow_provider_klaviyo.api.pacing import Pacing
+from airflow_provider_klaviyo.api.client_settings import ClientSettings
+from airflow_provider_klaviyo.api.document import MAX_BODY, Document, unanswered
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.request import MEDIA_TYPE, Request, absolute_url
 from airflow_provider_klaviyo.api.text import check_text
 
 TAKES_A_FILE = ("upload_image_from_file",)
 """Operations that take a form with a file; all others take a JSON document."""
 
-BASE_URL = "https://a.klaviyo.com"
+CODINGS = "gzip, deflate"
+"""The content codings that are asked for; one of them at a time is undone, and no other."""
+
+MAX_VALUES = 1_000_000
+"""Commas in a body, at most. Klaviyo's pages have a tenth of that; to read 64 MB of ``[],`` as JSON takes 2 GB and 9 s,
+and an event loop stands still meanwhile."""
+
+SLICE = 256 * 1024
+"""Bytes that are decoded at a time: an event loop turns in between."""
+
+NOISE = 5.0
+"""Seconds by which two clocks may seem to differ because an answer was on its way, or has whole seconds only."""
+
+_GZIP, _ZLIB, _RAW = 31, 15, -15
 
 log = logging.getLogger(__name__)
 
 
-def unguarded(_: Request) -> Call[None]:
-    """Lets every request through."""
-    yield from ()
-
-
-def uncounted(_: Operation, __: int | None, ___: float) -> None:
-    """Counts nothing."""
-
-
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to reach one account.
-
-    :param auth: yields the ``Authorization`` header.
-    :param base_url: scheme and host, no path.
-    :param revision: API revision to ask for.
-    :param connect_timeout: seconds to wait for a connection.
-    :param read_timeout: seconds to wait for the next byte of an answer; see :attr:`longest_exchange` for all of it.
-    :param guard: carried out before each request; raises if it must not be made.
-    :param pacing: waits for each exchange's turn; ``None``: calls are made at once.
-    :param count: told of each exchange: its operation, HTTP status if any, and the seconds it waited for its turn.
-    """
-
-    auth: Auth
-    base_url: str = BASE_URL
-    revision: str = DEFAULT_REVISION
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    guard: Callable[[Request], Call[None]] = unguarded
-    pacing: Pacing | None = None
-    count: Callable[[Operation, int | None, float], None] = uncounted
-
-    @property
-    def longest_exchange(self) -> float:
-        """Seconds after its begin, the connecting included, by which an exchange is answered or given up."""
-        return self.connect_timeout + self.read_timeout
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Outgoing:
     """A call, ready to be sent; it holds the key, so it is not logged and has no ``repr`` of its fields."""
 
     method: str
@@ -79,10 +53,10 @@ class Wire:
     content: bytes | None
 
     def __repr__(self) -> str:
-        return f"Wire({self.method} {self.url})"
+        return f"Outgoing({self.method} {self.url})"
 
 
-def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
+def prepare(settings: ClientSettings, request: Request, authorization: str) -> Outgoing:
     """What is to leave.
 
     :raises KlaviyoValidationError: it cannot be encoded.
@@ -101,7 +75,7 @@ def prepare(settings: Settings, request: Request, authorization: str) -> Wire:
     elif request.body is not None:
         headers["Content-Type"] = MEDIA_TYPE
         content = _encoded(request.body)
-    return Wire(request.operation.method, absolute_url(settings.base_url, request.target), headers, content)
+    return Outgoing(request.operation.method, absolute_url(settings.base_url, request.target), headers, content)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
@@ -138,7 +112,7 @@ def _form(request: Request) -> tuple[bytes, str]:
     return encode_multipart_formdata({**fields, "file": (path.name, data)})
 
 
-def check_revision(settings: Settings, document: Document) -> Document:
+def check_revision(settings: ClientSettings, document: Document) -> Document:
     """Say so when Klaviyo applied another revision than asked: its answers may then have another shape."""
     if document.revision and document.revision != settings.revision:
         log.warning(
@@ -163,3 +137,98 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "unknown"
+
+
+class Body:
+    """Takes in a body part by part, at most ``MAX_BODY`` bytes of it, before and after its coding is undone.
+
+    :param request: what it answers.
+    :param status: HTTP status of the answer.
+    :param headers: of the answer, by name in any case.
+    """
+
+    def __init__(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+        self._request = request
+        self._status = status
+        self._coding = headers.get("content-encoding", "").strip().lower()
+        self._decoder: zlib._Decompress | None = None
+        self._start = b""
+        self._taken = 0
+        self._content = bytearray()
+
+    def take(self, part: bytes) -> Iterator[None]:
+        """Take in the next part; pauses after each :data:`SLICE`.
+
+        :raises KlaviyoApiError: the body is too long, or in a coding that is broken or was not asked for.
+        """
+        self._taken += len(part)
+        self._check(self._taken)
+        if self._coding in ("", "identity"):
+            self._content += part
+            return
+        if self._decoder is None:
+            self._start += part
+            if len(self._start) < 2:
+                return
+            self._decoder, part = self._made(self._start), self._start
+        while not self._decoder.eof:
+            try:
+                piece = self._decoder.decompress(part, SLICE)
+            except zlib.error:
+                raise self._unusable(f"in a broken {self._coding}") from None
+            self._content += piece
+            self._check(len(self._content))
+            part = self._decoder.unconsumed_tail
+            if not part and len(piece) < SLICE:
+                return
+            yield
+
+    def whole(self) -> bytes:
+        """All of it, when no part is left to come.
+
+        :raises KlaviyoApiError: its coding says that there is more, or it has more than :data:`MAX_VALUES`.
+        """
+        if self._start and not (self._decoder and self._decoder.eof):
+            raise self._unusable(f"in a {self._coding} that was cut short")
+        if self._content.count(b",") > MAX_VALUES:
+            raise self._unusable(f"with more than {MAX_VALUES:,} values")
+        return bytes(self._content)
+
+    def _made(self, start: bytes) -> zlib._Decompress:
+        if self._coding in ("gzip", "x-gzip"):
+            return zlib.decompressobj(_GZIP)
+        if self._coding == "deflate":
+            has_header = start[0] & 0x0F == 8 and int.from_bytes(start[:2]) % 31 == 0
+            return zlib.decompressobj(_ZLIB if has_header else _RAW)
+        raise self._unusable(f"in the coding {ascii(self._coding)[:50]}, which was not asked for")
+
+    def _check(self, size: int) -> None:
+        if size > MAX_BODY:
+            raise self._unusable(f"with more than {MAX_BODY:,} bytes")
+
+    def _unusable(self, what: str) -> KlaviyoApiError:
+        return unanswered(self._request, f"answered {self._status} {what}", self._status)
+
+
+class Clock:
+    """How far this machine's clock is ahead of Klaviyo's, by the last answer that was dated."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        """Seconds, negative if it is behind; 0 within :data:`NOISE`, and as long as nothing is known."""
+        self.is_known = False
+        """True if an answer was dated."""
+
+    def read(self, headers: Mapping[str, str]) -> None:
+        """Take in the ``Date`` of an answer that has just come."""
+        try:
+            date = parsedate_to_datetime(headers.get("date") or "").timestamp()
+        except (TypeError, ValueError, OverflowError):
+            return
+        ahead = time.time() - date
+        self.ahead = ahead if abs(ahead) > NOISE else 0.0
+        self.is_known = True
+
+    def now(self) -> float:
+        """Klaviyo's time, as far as it is known: seconds since the epoch."""
+        return time.time() - self.ahead

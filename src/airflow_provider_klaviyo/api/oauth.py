@@ -13,18 +13,19 @@ import json
 import logging
 import os
 import re
+import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any, TypeGuard
 
 import httpx
 
 from airflow_provider_klaviyo.api import network
-from airflow_provider_klaviyo.api.cutoff import cut_off
 from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -32,6 +33,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.message import user_agent
 from airflow_provider_klaviyo.api.tokens import (
     LONGEST_LIFE,
     PAUSE,
@@ -41,7 +43,41 @@ from airflow_provider_klaviyo.api.tokens import (
     is_token,
     private_directory,
 )
-from airflow_provider_klaviyo.api.wire import user_agent
+
+_CONNECTED = ("connect_tcp.complete", "start_tls.complete")
+
+
+@contextmanager
+def cut_off(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """The exchange made in this block fails with an :class:`httpx.HTTPError` when so many seconds are over.
+
+    :returns: for ``httpx``, as ``extensions={"trace": …}`` of the request.
+    """
+    connections: list[socket.socket] = []
+    is_over = False
+
+    def trace(event: str, facts: Mapping[str, Any]) -> None:
+        if not event.endswith(_CONNECTED):
+            return
+        connections.append(facts["return_value"].get_extra_info("socket"))
+        if is_over:
+            raise httpx.ConnectTimeout("connecting took too long")
+
+    def cut() -> None:
+        nonlocal is_over
+        is_over = True
+        for connection in connections:
+            with suppress(OSError):  # that of TLS has taken the place of the one before
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield trace
+    finally:
+        timer.cancel()
+
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 

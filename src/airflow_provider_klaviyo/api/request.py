@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from airflow_provider_klaviyo.api import filters, operations
-from airflow_provider_klaviyo.api.errors import KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import Operation
 from airflow_provider_klaviyo.api.text import check_text
-
-if TYPE_CHECKING:
-    from airflow_provider_klaviyo.api.departure import Departure
 
 MEDIA_TYPE = "application/vnd.api+json"
 
@@ -149,3 +148,58 @@ def is_link(text: str) -> bool:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+T = TypeVar("T")
+
+
+class Departure:
+    """Asked by the transport right before the bytes of a write leave: its turn has come, and it is encoded.
+
+    :param until: seconds since the epoch; a write whose turn comes later is not made.
+    :param last_look: called each time; raises if the write must not be made.
+    """
+
+    def __init__(self, until: float, last_look: Callable[[], None] | None = None) -> None:
+        self.until = until
+        self._last_look = last_look
+        self.has_left = False
+        """True if the bytes of the last attempt may have left. An earlier attempt was certainly not carried out."""
+
+    def check(self, request: Request) -> None:
+        """Let the write go.
+
+        :raises KlaviyoTransientError: it is too late for it; nothing was sent.
+        """
+        self.has_left = False
+        self._check_time(request)
+        if self._last_look is not None:
+            self._last_look()
+            self._check_time(request)
+        self.has_left = True
+
+    def _check_time(self, request: Request) -> None:
+        if time.time() > self.until:
+            raise KlaviyoTransientError(
+                f"{request}: nothing was sent. It was to begin by "
+                f"{datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC, but had to wait, or this machine "
+                f"stood still: another try may have made the call since. The next one looks."
+            )
+
+
+def departing(call: Generator[Request, Any, T], departure: Departure) -> Generator[Request, Any, T]:
+    """The same call; a request of it that may not be repeated leaves as the departure allows."""
+    try:
+        request = next(call)
+        while True:
+            if not request.may_be_repeated:
+                request = replace(request, departure=departure)
+            try:
+                document = yield request
+            except KlaviyoError as error:
+                request = call.throw(error)
+            else:
+                request = call.send(document)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_klaviyo.campaigns.attributes import tracking_options
 from airflow_provider_klaviyo.campaigns.content import action_button, email, push, silent_push, sms
-from airflow_provider_klaviyo.campaigns.options import tracking_options
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, JobStatus
 from airflow_provider_klaviyo.campaigns.strategies import immediate, smart_send_time, static, throttled
 

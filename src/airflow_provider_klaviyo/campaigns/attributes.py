@@ -1,11 +1,64 @@
-"""How a campaign is sent and tracked: Klaviyo's ``send_options`` and ``tracking_options``."""
+"""A campaign's attributes besides its messages: who gets it, how, and with what tracking."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
-from airflow_provider_klaviyo.campaigns.values import Field, filled, flag, is_template, one_of, record, sequence, text
+from airflow_provider_klaviyo.campaigns.strategies import check_strategy
+from airflow_provider_klaviyo.campaigns.values import (
+    Field,
+    filled,
+    flag,
+    identifier,
+    is_template,
+    one_of,
+    record,
+    sequence,
+    text,
+)
+
+
+def check_audiences(audiences: Any, *, partial: bool = False, rendered: bool = False) -> Any:
+    """Judge ``{"included": [ids], "excluded": [ids]}``, and return it as it is to be sent.
+
+    An update replaces a list as a whole; it does not add to it.
+
+    :param partial: for an update: ``included`` may be left out.
+    :param rendered: whether Airflow has rendered the values, so that Jinja in them is a mistake.
+    :return: a dict; whatever was given, where it cannot be judged before it is rendered.
+    :raises KlaviyoValidationError: nobody is included, an id is no id, is given twice, or is in both lists.
+    """
+    field = Field("/audiences", rendered=rendered)
+    if field.pending(audiences):
+        return audiences
+    cleaned = record(audiences, field, {"included": _ids, "excluded": _ids}, required=() if partial else ("included",))
+    if cleaned.get("included", True) in ([], None):
+        raise field.at("included").error("is empty", "A campaign needs at least one list or segment: give its id.")
+    both = sorted(_known(cleaned.get("included")) & _known(cleaned.get("excluded")))
+    if both:
+        raise field.at("excluded").error(f"holds {', '.join(both)}, also included", "Keep each id in one of the two.")
+    return cleaned
+
+
+def _ids(value: Any, field: Field) -> Any:
+    ids = sequence(value, field, identifier)
+    if isinstance(ids, list):
+        seen: set[str] = set()
+        for index, item in enumerate(ids):
+            if is_template(item):
+                continue
+            if item in seen:
+                raise field.at(index).error(f"is {item!r}, given twice", "Keep it once.")
+            seen.add(item)
+    return ids
+
+
+def _known(ids: Any) -> set[str]:
+    """The ids that are not still to be rendered."""
+    return {item for item in ids if not is_template(item)} if isinstance(ids, list) else set()
+
 
 DYNAMIC_VALUES = (
     "campaign_id",
@@ -120,3 +173,42 @@ def _param(value: Any, field: Field) -> Any:
         "value": one_of(*DYNAMIC_VALUES) if kind == "dynamic" else text,
     }
     return record(value, field, readers, required=readers)
+
+
+def in_full(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings for a campaign that has some already: an audience list that is not given is to be empty."""
+    audiences = settings.get("audiences")
+    if not isinstance(audiences, Mapping):
+        return dict(settings)
+    return {**settings, "audiences": {"excluded": [], **audiences}}
+
+
+def check_settings(
+    settings: Mapping[str, Any],
+    *,
+    revision: str | None,
+    channel: str | None = None,
+    now: datetime | None,
+    required: Collection[str] = (),
+    partial: bool = False,
+) -> dict[str, Any]:
+    """Judge settings, and return those that were given as they are to be sent.
+
+    :param settings: ``name``, ``audiences``, ``send_strategy``, ``send_options`` and ``tracking_options``; ``None``
+        was not given.
+    :param revision: the API revision of the call, where known.
+    :param channel: the campaign's channel, where known.
+    :param now: the current time, once the settings are rendered; until then Jinja is left alone.
+    :param required: the settings that must be given.
+    :param partial: for an update: who is included may be left out.
+    :raises KlaviyoValidationError: Klaviyo would refuse a setting; the message names it and says what is allowed.
+    """
+    rendered = now is not None
+    readers: dict[str, Callable[[Any], Any]] = {
+        "name": lambda value: filled(value, Field("/name", rendered=rendered)),
+        "audiences": lambda value: check_audiences(value, partial=partial, rendered=rendered),
+        "send_strategy": lambda value: check_strategy(value, revision=revision, channel=channel, now=now),
+        "send_options": lambda value: check_send_options(value, rendered=rendered),
+        "tracking_options": lambda value: check_tracking_options(value, channel, rendered=rendered),
+    }
+    return {name: readers[name](value) for name, value in settings.items() if value is not None or name in required}

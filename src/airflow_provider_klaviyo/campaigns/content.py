@@ -12,7 +12,224 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_klaviyo.campaigns.messages import check_message
+from airflow_provider_klaviyo.campaigns.values import (
+    Field,
+    Reader,
+    address,
+    at_most,
+    filled,
+    flag,
+    identifier,
+    is_template,
+    key_values,
+    one_of,
+    record,
+    sequence,
+    text,
+    whole,
+)
+
+CHANNELS = ("email", "sms", "mobile_push")
+MOST_BUTTONS = 3
+LONGEST_LABEL = 40
+LONGEST_URL = 2048
+LONGEST_PUSH_BODY = 512
+ACTIONS_WITH_URL = ("deep_link", "open_url")
+ACTIONS = ("open_app", *ACTIONS_WITH_URL, "dismiss")
+
+
+def check_message(message: Any, *, channel: str | None = None, partial: bool = False, rendered: bool = False) -> Any:
+    """Judge a message, and return it as it is to be sent (with its ``image_id``, if it has one).
+
+    :param channel: the campaign's channel, which the message's must be.
+    :param partial: for an update: a push message may leave its content out.
+    :param rendered: whether Airflow has rendered the values, so that Jinja outside of text is a mistake.
+    :return: a dict; whatever was given, where it cannot be judged before it is rendered.
+    :raises KlaviyoValidationError: Klaviyo would refuse it; ``pointer`` names the field, such as
+        ``/definition/content/action_buttons/0/label``.
+    """
+    field = Field("/definition", rendered=rendered)
+    if field.pending(message):
+        return message
+    found = message.get("channel") if isinstance(message, Mapping) else None
+    if found is None:
+        raise field.at("channel").error("is missing", "Use email(), sms(), push() or silent_push() to make a message.")
+    if is_template(one_of(*CHANNELS)(found, field.at("channel"))):
+        return message
+    if channel is not None and found != channel:
+        raise field.at("channel").error(f"is {found!r} in a {channel!r} campaign", "A campaign has one channel.")
+    if found == "email":
+        return _email(message, field)
+    if found == "sms":
+        return record(message, field, SMS)
+    return _push(message, field, partial=partial)
+
+
+def _email(message: Mapping[str, Any], field: Field) -> dict[str, Any]:
+    if "render_options" in message:
+        raise field.at("render_options").error("is given for e-mail", "Klaviyo has it for SMS only: leave it out.")
+    if "image_id" in message:
+        raise field.at("image_id").error("is given for e-mail", "An e-mail's images are in its template: leave it out.")
+    return record(message, field, EMAIL)
+
+
+def _push(message: Mapping[str, Any], field: Field, *, partial: bool) -> Any:
+    kind = message.get("notification_type")
+    if kind is None and "content" not in message:
+        raise field.at("notification_type").error("is missing", "Give 'standard' with content, or 'silent' without.")
+    if kind is not None and is_template(one_of("standard", "silent")(kind, field.at("notification_type"))):
+        return message
+    if kind == "silent":
+        return record(message, field, SILENT_PUSH)
+    cleaned = record(message, field, PUSH, required=() if partial else ("content",))
+    content = cleaned.get("content")
+    if isinstance(content, dict):
+        if content.get("body") is None and not partial:
+            raise field.at("content").at("body").error("is missing", "Klaviyo requires it: give some text.")
+        if content.get("dynamic_image") and cleaned.get("image_id"):
+            raise field.at("image_id").error("is given beside a dynamic_image", "Klaviyo takes one of the two.")
+    return cleaned
+
+
+def _record_of(readers: Mapping[str, Reader], required: tuple[str, ...] = ()) -> Reader:
+    def reader(value: Any, field: Field) -> Any:
+        return value if field.pending(value) else record(value, field, readers, required)
+
+    return reader
+
+
+def _buttons(value: Any, field: Field) -> Any:
+    buttons = sequence(value, field, _button)
+    if is_template(buttons) or any(is_template(button) for button in buttons):
+        return buttons
+    if len(buttons) > MOST_BUTTONS:
+        raise field.error(f"holds {len(buttons)} buttons", f"Klaviyo takes {MOST_BUTTONS} at most: leave some out.")
+    positions = [button["position"] for button in buttons if button.get("position") is not None]
+    if not positions or any(is_template(position) for position in positions):
+        return buttons
+    if sorted(positions) != list(range(len(buttons))):
+        raise field.error(
+            f"has the positions {positions} for {len(buttons)} buttons",
+            "Number them from 0 without gaps, or leave all positions out: the order of the list counts then.",
+        )
+    return buttons
+
+
+def _button(value: Any, field: Field) -> Any:
+    if field.pending(value):
+        return value
+    button = record(value, field, BUTTON, required=("label", "action_type"))
+    action, url = button["action_type"], button.get("url")
+    if action in ACTIONS_WITH_URL and url is None:
+        raise field.at("url").error(f"is missing for {action!r}", "Say what the button opens.")
+    if action in ACTIONS and action not in ACTIONS_WITH_URL and url is not None:
+        raise field.at("url").error(f"is given for {action!r}", f"Only {' and '.join(ACTIONS_WITH_URL)} take one.")
+    return button
+
+
+def _on_open(value: Any, field: Field) -> Any:
+    if field.pending(value):
+        return value
+    cleaned = record(value, field, ON_OPEN, required=("type",))
+    kind = cleaned["type"]
+    if is_template(kind):
+        return cleaned
+    allowed = ON_OPEN_LINKS[kind]
+    given = [key for key in cleaned if key != "type" and cleaned[key] is not None]
+    if wrong := [key for key in given if key not in allowed]:
+        raise field.at(wrong[0]).error(f"is given for {kind!r}", f"It takes: {', '.join(allowed) or 'nothing more'}.")
+    if allowed and not given:
+        raise field.at(allowed[0]).error(f"is missing for {kind!r}", f"Give {' or '.join(allowed)}, or both.")
+    return cleaned
+
+
+def _badge(value: Any, field: Field) -> Any:
+    if field.pending(value):
+        return value
+    cleaned = record(value, field, {"display": flag, "badge_options": _badge_options}, required=("display",))
+    if cleaned["display"] is False and cleaned.get("badge_options") is not None:
+        raise field.at("badge_options").error("is given for a badge that is not displayed", "Set display to True.")
+    return cleaned
+
+
+def _badge_options(value: Any, field: Field) -> Any:
+    if field.pending(value):
+        return value
+    config = value.get("badge_config") if isinstance(value, Mapping) else None
+    if config is None:
+        raise field.at("badge_config").error("is missing", f"Give one of: {', '.join(BADGE_CONFIGS)}.")
+    if is_template(one_of(*BADGE_CONFIGS)(config, field.at("badge_config"))):
+        return value
+    readers = BADGE_CONFIGS[config]
+    return record(value, field, {"badge_config": text, **readers}, required=readers)
+
+
+def _count(value: Any, field: Field) -> Any:
+    """Klaviyo takes the number of a badge as a string, which may be a tag."""
+    return value if isinstance(value, str) and is_template(value) else str(whole(value, field))
+
+
+EMAIL: Mapping[str, Reader] = {
+    "channel": text,
+    "label": text,
+    "content": _record_of(
+        {
+            "subject": filled,
+            "preview_text": text,
+            "from_email": address,
+            "from_label": text,
+            "reply_to_email": address,
+            "cc_email": address,
+            "bcc_email": address,
+        }
+    ),
+}
+SMS: Mapping[str, Reader] = {
+    "channel": text,
+    "content": _record_of({"body": filled}, required=("body",)),
+    "render_options": _record_of(
+        {"shorten_links": flag, "add_org_prefix": flag, "add_info_link": flag, "add_opt_out_language": flag}
+    ),
+    "image_id": identifier,
+}
+BUTTON: Mapping[str, Reader] = {
+    "label": at_most(LONGEST_LABEL),
+    "action_type": one_of(*ACTIONS),
+    "position": whole,
+    "url": at_most(LONGEST_URL),
+}
+ON_OPEN_LINKS: Mapping[str, tuple[str, ...]] = {
+    "open_app": (),
+    "deep_link": ("ios_deep_link", "android_deep_link"),
+    "open_web_url": ("web_url",),
+}
+ON_OPEN: Mapping[str, Reader] = {
+    "type": one_of(*ON_OPEN_LINKS),
+    "ios_deep_link": filled,
+    "android_deep_link": filled,
+    "web_url": filled,
+}
+BADGE_CONFIGS: Mapping[str, Mapping[str, Reader]] = {
+    "increment_one": {},
+    "set_count": {"value": _count},
+    "set_property": {"set_from_property": filled},
+}
+PUSH: Mapping[str, Reader] = {
+    "channel": text,
+    "notification_type": text,
+    "content": _record_of(
+        {
+            "title": text,
+            "body": at_most(LONGEST_PUSH_BODY),
+            "dynamic_image": filled,
+            "action_buttons": _buttons,
+        }
+    ),
+    "kv_pairs": key_values,
+    "options": _record_of({"on_open": _on_open, "badge": _badge, "play_sound": flag}),
+    "image_id": identifier,
+}
+SILENT_PUSH: Mapping[str, Reader] = {"channel": text, "notification_type": text, "kv_pairs": key_values}
 
 
 def email(

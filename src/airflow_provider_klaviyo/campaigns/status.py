@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
 
 class CampaignStatus(StrEnum):
@@ -114,3 +117,26 @@ def judge_job(status: str) -> Verdict:
     if status == JobStatus.CANCELLED:
         return Verdict(Outcome.FAILED, status, "The job was cancelled.")
     return Verdict(Outcome.PENDING, status)
+
+
+def check_statuses(name: str, statuses: object) -> None:
+    """Refuse what cannot be statuses to wait for. A status not known here is let through, as Klaviyo adds to them,
+    unless it looks like a slip of the pen: a wait for it would never end.
+
+    :param name: the argument.
+    :raises KlaviyoValidationError: no list, empty, or with something in it that is no status.
+    """
+    if isinstance(statuses, str) or not isinstance(statuses, Collection) or not statuses:
+        raise KlaviyoValidationError(
+            f"{name} is {statuses!r}; give a list of statuses, such as ['Sent'].", pointer=name
+        )
+    by_small_letters = {status.lower(): str(status) for status in CampaignStatus}
+    for status in statuses:
+        if not isinstance(status, str) or not status.strip():
+            raise KlaviyoValidationError(f"{name} has {status!r} in it; give statuses, such as 'Sent'.", pointer=name)
+        cutoff = 1.0 if is_cancelled(status) else 0.7
+        near = difflib.get_close_matches(status.lower(), by_small_letters, n=1, cutoff=cutoff)
+        if near and status != (meant := by_small_letters[near[0]]):
+            raise KlaviyoValidationError(
+                f"{name} has {status!r} in it, which is no status of Klaviyo's. Did you mean {meant!r}?", pointer=name
+            )

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
 from airflow_provider_klaviyo.api.text import check_text, printable
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -205,13 +208,18 @@ def address(value: Any, field: Field) -> Any:
 
 
 def identifier(value: Any, field: Field) -> Any:
-    """The id of something in Klaviyo."""
+    """The id of something in Klaviyo.
+
+    :raises KlaviyoValidationError: empty, not a string, with a space or half a character in it, or Jinja that is left.
+    """
     if field.pending(value):
         return value
-    if not isinstance(value, str) or not value or any(character.isspace() for character in value):
-        raise field.error(f"is {show(value)}", "Give an id as a string, such as 'Y6nRLr'.")
     if value == "None":
         raise field.error("is 'None'", "An upstream task returned nothing: check the XCom that this is rendered from.")
+    if not isinstance(value, str) or not value or any(map(str.isspace, value)):
+        raise field.error(
+            f"is {show(value)}", "Give an id as a string, such as 'Y6nRLr', or the output of the task that makes it."
+        )
     check_text(value, field.pointer)
     return value
 
@@ -263,3 +271,57 @@ def key_values(value: Any, field: Field) -> Any:
 def _later(value: object) -> None:
     if not is_template(value):
         raise TypeError(f"{show(value)} is not JSON")
+
+
+def check_revision(revision: str) -> str:
+    """An API revision as Klaviyo writes it.
+
+    :raises KlaviyoValidationError: not of the form ``YYYY-MM-DD`` or ``YYYY-MM-DD.pre``.
+    """
+    if not isinstance(revision, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.\w+)?", revision, re.ASCII):
+        raise KlaviyoValidationError(
+            f"revision is {revision!r}; a Klaviyo API revision looks like {DEFAULT_REVISION!r}.", pointer="revision"
+        )
+    return revision
+
+
+def check_connection(klaviyo_conn_id: Any, revision: Any, *, rendered: bool = False) -> None:
+    """Refuse a connection's name or an API revision that cannot be one. Jinja is judged once it is rendered.
+
+    :param revision: ``None``: the connection's.
+    :raises KlaviyoValidationError: empty, no string, of another form, or still Jinja after rendering.
+    """
+    is_name = isinstance(klaviyo_conn_id, str) and not comes_to_nothing(klaviyo_conn_id)
+    if (rendered or not is_template(klaviyo_conn_id)) and (not is_name or is_template(klaviyo_conn_id)):
+        raise KlaviyoValidationError(
+            f"klaviyo_conn_id is {klaviyo_conn_id!r}; give the name of a connection of type 'klaviyo'.",
+            pointer="klaviyo_conn_id",
+        )
+    if revision is not None and (rendered or not is_template(revision)):
+        check_revision(revision)
+
+
+def check_id(name: str, value: Any, *, rendered: bool = False) -> None:
+    """Refuse an id that cannot be one. Jinja, and the output of another task, is judged once it is rendered.
+
+    :raises KlaviyoValidationError: as :func:`identifier` does.
+    """
+    identifier(value, Field(name, rendered=rendered))
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """:raises KlaviyoValidationError: not one of those allowed; the nearest is named."""
+    if value not in allowed:
+        hint = nearest(value, [str(choice) for choice in allowed])
+        raise KlaviyoValidationError(
+            f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}.{hint}", pointer=name
+        )
+
+
+def positive(name: str, seconds: Any) -> float:
+    """:raises KlaviyoValidationError: not a number of seconds greater than 0."""
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise KlaviyoValidationError(f"{name} is {seconds!r}; give seconds, more than 0.", pointer=name)
+    return float(seconds)

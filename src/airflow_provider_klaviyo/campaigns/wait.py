@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from types import NoneType
+from typing import Any, NotRequired, TypedDict, cast
 
+from airflow_provider_klaviyo.api import campaigns
+from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -20,8 +23,22 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.campaigns.status import CampaignStatus, Outcome
-from airflow_provider_klaviyo.campaigns.watch import Observation
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, Outcome, Verdict, judge, judge_job
+
+PREPARING = (
+    CampaignStatus.QUEUED_WITHOUT_RECIPIENTS,
+    CampaignStatus.ADDING_RECIPIENTS,
+    CampaignStatus.PREPARING_TO_SCHEDULE,
+    CampaignStatus.PREPARING_TO_SEND,
+)
+"""Statuses of a campaign whose send job is, as a rule, still at work."""
+
+LIST_SIZE = 100
+"""Campaigns that one request can look at together: a page of Klaviyo's list."""
+
+LONGEST_TRUST = 900.0
+"""Seconds for which a campaign's unchanged status is taken to mean an unchanged send job, at most."""
+
 
 GRACE = 60.0
 """Seconds for which a reading that contradicts what was just written is taken for a late one."""
@@ -42,6 +59,118 @@ AT_REST = (CampaignStatus.SCHEDULED, CampaignStatus.QUEUED_WITHOUT_RECIPIENTS)
 """Statuses in which a campaign stays until its send time."""
 
 REVERTED = "It is a draft again: somebody reverted the send. It goes out only if it is sent anew."
+
+_OUTCOMES = ("done", "failed", "timeout", "error")
+_ERROR_FACTS: Mapping[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "message": (str,),
+    "status": (int, NoneType),
+    "code": (str, NoneType),
+    "pointer": (str, NoneType),
+    "request_id": (str, NoneType),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look saw.
+
+    :param verdict: how the wait stands.
+    :param count: recipients estimated, once they are.
+    :param send_time: when the campaign will be sent (ISO 8601), if the wait is for that and Klaviyo says so: there is
+        little use in looking before.
+    """
+
+    verdict: Verdict
+    count: int | None = None
+    send_time: str | None = None
+
+
+RowLook = Callable[[str, Any, float], Observation | None]
+"""What a campaign's status and ``send_time``, as a list of many campaigns tells them, mean for one wait at a time (in
+seconds since the epoch); ``None`` when it takes a look of its own to say."""
+
+
+def look_at_campaign(campaign_id: str, target_statuses: Collection[str]) -> Call[Observation]:
+    """Look at a campaign's status. One request.
+
+    :raises KlaviyoNotFoundError: there is no such campaign.
+    """
+    campaign = yield from campaigns.get_campaign(campaign_id)
+    return observe(campaign.text("status"), campaign.attributes.get("send_time"), target_statuses)
+
+
+def observe(status: str, send_time: Any, target_statuses: Collection[str]) -> Observation:
+    """What a campaign's status means for a wait. A ``send_time`` that is not a text is taken for none."""
+    verdict = judge(status, target_statuses)
+    is_for_the_send = (
+        judge(CampaignStatus.SENT, target_statuses).outcome is Outcome.DONE
+        and judge(CampaignStatus.SCHEDULED, target_statuses).outcome is Outcome.PENDING
+    )
+    return Observation(verdict, send_time=send_time if is_for_the_send and isinstance(send_time, str) else None)
+
+
+def look_at_send_job(campaign_id: str) -> Call[Observation]:
+    """Look at a send job's status. One request; one more when there is no job, or to say why it was cancelled.
+
+    No job (404) means not yet, as long as the campaign itself is there: nobody has sent it so far.
+
+    :raises KlaviyoNotFoundError: there is no such campaign.
+    """
+    try:
+        verdict = judge_job((yield from campaigns.get_send_job(campaign_id)))
+    except KlaviyoNotFoundError:
+        campaign = yield from campaigns.get_campaign(campaign_id)
+        return Observation(Verdict(Outcome.PENDING, campaign.text("status")))
+    if verdict.outcome is Outcome.FAILED:
+        campaign = yield from campaigns.get_campaign(campaign_id)
+        why = judge(campaign.text("status"), ())
+        verdict = Verdict(Outcome.FAILED, why.status, why.reason or verdict.reason)
+    return Observation(verdict)
+
+
+class SendJobRowLook:
+    """The :data:`RowLook` of a wait for a send job.
+
+    How job and campaign hang together is not documented. So the campaign's status alone never ends the wait: the job
+    itself is looked at when the status has moved to anything but preparations, and, while it stands still, at
+    intervals that double up to :data:`LONGEST_TRUST`.
+
+    :param interval: seconds between looks.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._status = ""
+        self._trust = interval
+        self._trusted_until: float | None = None
+
+    def __call__(self, status: str, send_time: Any, now: float) -> Observation | None:
+        if self._trusted_until is None:
+            self._trusted_until = now + self._trust
+        moved = status != self._status and status not in PREPARING
+        self._status = status
+        if not moved and now < self._trusted_until:
+            return Observation(Verdict(Outcome.PENDING, status))
+        self._trust = min(2 * self._trust, LONGEST_TRUST)
+        self._trusted_until = now + self._trust
+        return None
+
+
+def look_at_estimation(campaign_id: str) -> Call[Observation]:
+    """Look whether the recipients are counted. One or two requests.
+
+    "No results" (404) means not yet, as long as the campaign itself is there.
+
+    :raises KlaviyoNotFoundError: there is no such campaign.
+    """
+    try:
+        verdict = judge_job((yield from campaigns.get_estimation_job(campaign_id)))
+        if verdict.outcome is not Outcome.DONE:
+            return Observation(verdict)
+        return Observation(verdict, count=(yield from campaigns.get_estimation(campaign_id)))
+    except KlaviyoNotFoundError:
+        yield from campaigns.get_campaign(campaign_id)
+        return Observation(Verdict(Outcome.PENDING, "no result yet"))
 
 
 class ErrorFacts(TypedDict):
@@ -92,7 +221,7 @@ class Wait:
     _send_at: float | None = field(default=None, init=False)
     _misses: int = field(default=0, init=False)
 
-    def saw(self, observation: Observation, now: float) -> WaitEvent | None:
+    def after(self, observation: Observation, now: float) -> WaitEvent | None:
         """Take in a look; the event if the wait is over."""
         verdict = observation.verdict
         self.status = verdict.status
@@ -110,7 +239,7 @@ class Wait:
         self._contradicted_since = None
         return self._late(now)
 
-    def missed(self, error: KlaviyoError, now: float) -> WaitEvent | None:
+    def after_failure(self, error: KlaviyoError, now: float) -> WaitEvent | None:
         """Take in a look that failed; the event if that, or the deadline, ends the wait."""
         self._misses += 1
         if isinstance(error, KlaviyoTransientError | KlaviyoRateLimitError):
@@ -191,3 +320,30 @@ def _epoch(moment: str | None) -> float | None:
         return datetime.fromisoformat(moment).timestamp() if moment else None
     except (ValueError, OverflowError):
         return None
+
+
+def parse(event: Any) -> WaitEvent:
+    """Check an event that came through Airflow's database.
+
+    :raises KlaviyoError: it is none of ours: nothing is concluded from it.
+    """
+    if (
+        not isinstance(event, Mapping)
+        or event.get("outcome") not in _OUTCOMES
+        or not isinstance(event.get("campaign_id"), str)
+        or not isinstance(event.get("status"), str)
+        or not isinstance(event.get("reason", ""), str)
+        or not isinstance(event.get("count", 0), int)
+        or (event["outcome"] == "error" and not _is_error(event.get("error")))
+    ):
+        raise KlaviyoError(f"The trigger's event is not one of this package's: {event!r}. Run the task again.")
+    return cast("WaitEvent", dict(event))
+
+
+def _is_error(facts: Any) -> bool:
+    return (
+        isinstance(facts, Mapping)
+        and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())
+        and isinstance(facts.get("errors", []), list)
+        and all(isinstance(error, Mapping) for error in facts.get("errors", []))
+    )

@@ -22,7 +22,7 @@ from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoNotFoundError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.notes import iso, moment
+from airflow_provider_klaviyo.never_twice.notes import iso, moment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -142,7 +142,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
+class Written:
     """What the tasks of a run have written of one campaign.
 
     :param digests: the last note of each field.
@@ -155,7 +155,7 @@ class Notes:
     last: float
 
     @classmethod
-    def pull(cls, context: Context, campaign_id: str, writers: Sequence[str]) -> Notes:
+    def pull(cls, context: Context, campaign_id: str, writers: Sequence[str]) -> Written:
         """The notes of some tasks, and of each of their map indexes: one request to Airflow for each task."""
         found: list[tuple[float, str, Mapping[str, str]]] = []
         for task_id in writers:

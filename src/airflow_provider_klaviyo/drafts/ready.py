@@ -6,22 +6,62 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import pendulum
 
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.strategies import window
 from airflow_provider_klaviyo.compat import AirflowSkipException
+from airflow_provider_klaviyo.drafts.edits import Draft, Written
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume import looking
-from airflow_provider_klaviyo.resume.backfill import is_for_the_past
-from airflow_provider_klaviyo.resume.edits import Draft, Notes
-from airflow_provider_klaviyo.resume.looking import look_until, settled_after
+from airflow_provider_klaviyo.never_twice import look
+from airflow_provider_klaviyo.never_twice.look import look_until, settled_after
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+LATE = timedelta(hours=24)
+"""How late a scheduled run may be to count as on time, where its schedule does not tell when the next one is due."""
+
+
+def is_for_the_past(context: Context) -> bool:
+    """Whether this run is a backfill, or a scheduled run whose successor is already due (catch-up, a late clear)."""
+    run = context["dag_run"]
+    if run.run_type == "backfill":
+        return True
+    if run.run_type != "scheduled":
+        return False
+    return bool(pendulum.now("UTC") >= _successor(run, context.get("dag")))
+
+
+def _successor(run: Any, dag: Any) -> datetime:
+    """When the next run of the schedule is due: from the run's own interval, else from the DAG's schedule."""
+    start, end = run.data_interval_start, run.data_interval_end
+    due: datetime = run.run_after
+    if start and end and end > start:
+        interval: timedelta = end - start
+        return due + interval
+    timetable = getattr(dag, "timetable", None)
+    delta = _fact(timetable, "delta")
+    if isinstance(delta, timedelta):
+        return due + delta
+    if isinstance(expression := _fact(timetable, "expression"), str):
+        from croniter import croniter
+
+        local = pendulum.instance(due).in_timezone(_fact(timetable, "timezone") or "UTC")
+        following: datetime = croniter(expression, local).get_next(datetime)
+        return following
+    return due + LATE
+
+
+def _fact(timetable: Any, name: str) -> Any:
+    """An attribute of a timetable; Airflow below 3.2 has it with an underscore."""
+    return getattr(timetable, name, None) or getattr(timetable, f"_{name}", None)
+
 
 QUESTIONS = 3
 """How often Airflow is asked what this run's tasks wrote: its client repeats each question for some 30 s itself."""
@@ -30,7 +70,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class DraftCheck:
+class ReadyCheck:
     """Refuses to send a draft that would reach people late, without content, at a time that has passed, or changed.
 
     It may be asked several times of the same draft; what this run's tasks wrote of it is read once.
@@ -47,7 +87,7 @@ class DraftCheck:
     if_edited: str
     writers: Sequence[str]
     sent_by: float | None
-    _written: Notes | None = field(default=None, init=False)
+    _written: Written | None = field(default=None, init=False)
 
     def __call__(self, campaign: Resource) -> bool:
         """Whether the campaign still is a draft: the last check may take a while.
@@ -133,17 +173,17 @@ class DraftCheck:
 
         :returns: whether it still is a draft.
         """
-        notes = self._notes(draft.campaign.id)
-        if not notes.differing(self.hook, draft):
+        written = self._written_by_run(draft.campaign.id)
+        if not written.differing(self.hook, draft):
             return True
-        shows_by = settled_after(notes.last)
+        shows_by = settled_after(written.last)
 
-        def look() -> tuple[Draft, list[str]]:
+        def read_again() -> tuple[Draft, list[str]]:
             seen = Draft.read(self.hook, self.hook.get_campaign(draft.campaign.id))
-            return seen, notes.differing(self.hook, seen) if seen.is_draft else []
+            return seen, written.differing(self.hook, seen) if seen.is_draft else []
 
         seen, edits = look_until(
-            look,
+            read_again,
             lambda seen: not seen[1] or time.time() >= shows_by,
             what=f"campaign {draft.campaign.id} is as this run's tasks wrote it",
             is_doubtful=lambda seen: bool(seen[1]),
@@ -154,17 +194,17 @@ class DraftCheck:
             self._check_time(seen.campaign)
         return seen.is_draft
 
-    def _notes(self, campaign_id: str) -> Notes:
+    def _written_by_run(self, campaign_id: str) -> Written:
         for question in range(1, QUESTIONS + 1):
             if self._written is not None:
                 break
             try:
-                self._written = Notes.pull(self.context, campaign_id, self.writers)
+                self._written = Written.pull(self.context, campaign_id, self.writers)
             except Exception as error:
                 what = f"What this run's tasks wrote of campaign {campaign_id} could not be read from XCom: {error!r}."
                 if question < QUESTIONS:
                     log.info("%s Asking again.", what)
-                    time.sleep(looking.PAUSE)
+                    time.sleep(look.PAUSE)
                 elif self.if_edited == "refuse":
                     raise KlaviyoError(
                         f"{what} So it cannot be known if it was edited, and it was not sent, as if_edited='refuse' "
@@ -172,7 +212,7 @@ class DraftCheck:
                     ) from error
                 else:
                     log.warning("%s It is sent without looking whether somebody edited it.", what)
-        return self._written or Notes({}, {}, 0.0)
+        return self._written or Written({}, {}, 0.0)
 
     def _tell(self, campaign_id: str, edits: list[str]) -> None:
         what = (

@@ -10,12 +10,11 @@ from typing import Any
 from airflow_provider_klaviyo.api.campaigns import Channel
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoNotFoundError, KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.audiences import check_audiences
-from airflow_provider_klaviyo.campaigns.options import check_send_options, check_tracking_options
+from airflow_provider_klaviyo.campaigns.attributes import check_audiences, check_send_options, check_tracking_options
 from airflow_provider_klaviyo.campaigns.strategies import check_strategy
 from airflow_provider_klaviyo.campaigns.values import Field, show
+from airflow_provider_klaviyo.drafts.draft import channel_of
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.drafts import channel_of
 
 TRACKED: Mapping[Channel, tuple[str, ...]] = {
     "email": ("add_tracking_params", "custom_tracking_params", "is_tracking_clicks", "is_tracking_opens"),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_klaviyo.api.auth import Auth, PrivateKey
+from airflow_provider_klaviyo.api.client_settings import Auth, PrivateKey
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.limits import shared_store
 from airflow_provider_klaviyo.api.limits.redis import SCHEMES

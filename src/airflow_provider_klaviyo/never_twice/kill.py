@@ -20,7 +20,7 @@ from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_final
 
 if TYPE_CHECKING:
     from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
-    from airflow_provider_klaviyo.api.wire import Settings
+    from airflow_provider_klaviyo.api.client_settings import ClientSettings
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
 
 StopAction = Literal["revert", "cancel"]
@@ -91,7 +91,7 @@ async def stop_killed(
     return f"Killed, and campaign {campaign_id} may go on: Klaviyo was {asked_or_not} to {action} it. {failure}"
 
 
-def stop_now(settings: Settings, ti: Any, campaign_id: str, action: StopAction) -> str:
+def stop_now(settings: ClientSettings, ti: Any, campaign_id: str, action: StopAction) -> str:
     """The same from a worker's signal handler.
 
     It runs in a thread of its own: what was interrupted may hold the lock by which a task talks to Airflow, and waiting

@@ -11,8 +11,6 @@ from typing import Any, Literal, TypeVar, cast
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel
-from airflow_provider_klaviyo.api.clock import Clock
-from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
@@ -20,13 +18,29 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoError,
     KlaviyoNotFoundError,
 )
+from airflow_provider_klaviyo.api.message import Clock
+from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.decide import Action, after_make
-from airflow_provider_klaviyo.resume.looking import begin_by, look_until, now, settled_after, show_by
-from airflow_provider_klaviyo.resume.notes import CampaignNote, IntentNote, Subject, digest_of_audiences, moment
-from airflow_provider_klaviyo.resume.state import TaskState
+from airflow_provider_klaviyo.never_twice.look import (
+    Action,
+    after_make,
+    begin_by,
+    look_until,
+    now,
+    settled_after,
+    show_by,
+)
+from airflow_provider_klaviyo.never_twice.notes import (
+    BY_KLAVIYO,
+    CampaignNote,
+    IntentNote,
+    Subject,
+    TaskState,
+    digest_of_audiences,
+    moment,
+)
 
 N = TypeVar("N", CampaignNote, IntentNote)
 
@@ -124,7 +138,7 @@ def make_once(
             beside=frozenset(campaign.id for campaign in beside),
             at=clock.now(),
             until=until - clock.ahead,
-            by_klaviyo=clock.is_known,
+            clock=BY_KLAVIYO if clock.is_known else None,
         )
     )
     departure = Departure(until)
@@ -180,7 +194,7 @@ def _by_klaviyo(intent: IntentNote, clock: Clock) -> IntentNote:
     if intent.by_klaviyo or not clock.is_known:
         return intent
     times = {name: at - clock.ahead for name in ("at", "until", "ended") if (at := getattr(intent, name)) is not None}
-    return replace(intent, by_klaviyo=True, **times)
+    return replace(intent, clock=BY_KLAVIYO, **times)
 
 
 def _sought(

@@ -1,18 +1,32 @@
-"""What a task notes in Airflow's task state store, and of what each note is.
+"""What a task remembers over its tries: notes in Airflow's task state store, and how a retry differs from a clear.
 
 The notes are a public format: they are seen and edited in Airflow's UI, and older versions of this package wrote them.
-So each is read tolerantly: what is missing or cannot be read is ``None``. A note that does not say of what it is (an
+So each is read tolerantly: what is missing or cannot be read is ``None``. A note that does not name its subject (an
 older or a hand-written one) is taken to be of whatever the task does.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2s
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import pendulum
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+ALSO = "also"
+"""Under this name a note has the further ones of its key."""
+
+BY_KLAVIYO = "klaviyo"
+"""The clock of a note whose times are by Klaviyo's, as far as the worker had an answer to know it from."""
+
+_NEVER_EXPIRE = timedelta.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +45,11 @@ class Subject:
 class Note:
     """A fact that a task keeps over its tries.
 
-    :param at: when it was noted, or what it is of was done: seconds since the epoch.
+    In the store it is a JSON object: moments are ISO 8601, and what is ``None``, false or empty is left out.
+
+    :param at: when it was noted, or its subject was done: seconds since the epoch.
     :param generation: Airflow's ``max_tries`` at that time: constant over automatic retries, another number after a
-        clear. :class:`~airflow_provider_klaviyo.resume.state.TaskState` fills it in.
+        clear. :class:`TaskState` fills it in.
     :param attempt: number of the try that noted it; filled in likewise.
     """
 
@@ -45,13 +61,17 @@ class Note:
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
-        return cls(at=moment(raw.get("at")) or 0.0, generation=_whole(raw, "generation"), attempt=_whole(raw, "try"))
+        """The note that a JSON object is; a field that cannot be read has its default."""
+        found = {field.name: _READ[str(field.type)](raw.get(_key(field.name))) for field in fields(cls)}
+        return cls(**{name: value for name, value in found.items() if value is not None})
 
     def json(self) -> dict[str, Any]:
-        return {"at": iso(self.at), "generation": self.generation, "try": self.attempt}
+        """The note as it is stored."""
+        noted = ((_key(field.name), _WRITE.get(str(field.type)), getattr(self, field.name)) for field in fields(self))
+        return {key: write(value) if write else value for key, write, value in noted if _is_given(value)}
 
     def is_of(self, other: Note) -> bool:
-        """True if both are of the same thing."""
+        """True if both are of the same subject."""
         raise NotImplementedError
 
 
@@ -67,15 +87,6 @@ class _OfCampaign(Note):
     name: str | None = None
     channel: str | None = None
     source: str | None = None
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        note = super(_OfCampaign, cls).read(raw)
-        return replace(note, name=_text(raw, "name"), channel=_text(raw, "channel"), source=_text(raw, "source"))
-
-    def json(self) -> dict[str, Any]:
-        about = {"name": self.name, "channel": self.channel, "source": self.source}
-        return {name: value for name, value in about.items() if value is not None} | super(_OfCampaign, self).json()
 
     def is_of(self, other: Note) -> bool:
         return isinstance(other, type(self)) and self._about == other._about
@@ -99,7 +110,7 @@ class IntentNote(_OfCampaign):
     :param beside: ids of campaigns of this name that were there before, and are not it.
     :param until: the call begins no later.
     :param ended: when its answer was given up.
-    :param by_klaviyo: True if the times are by Klaviyo's clock, as far as the worker had an answer to know it from.
+    :param clock: :data:`BY_KLAVIYO`, or ``None``: the times are by the worker's own clock.
     """
 
     KEY: ClassVar[str] = "klaviyo_intent"
@@ -108,23 +119,11 @@ class IntentNote(_OfCampaign):
     beside: frozenset[str] = frozenset()
     until: float | None = None
     ended: float | None = None
-    by_klaviyo: bool = False
+    clock: str | None = None
 
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        return replace(
-            super(IntentNote, cls).read(raw),
-            audiences=_texts(raw, "audiences"),
-            beside=_texts(raw, "beside"),
-            until=moment(raw.get("until")),
-            ended=moment(raw.get("ended")),
-            by_klaviyo=raw.get("clock") == "klaviyo",
-        )
-
-    def json(self) -> dict[str, Any]:
-        facts = super(IntentNote, self).json() | {"audiences": sorted(self.audiences)}
-        facts |= {"beside": sorted(self.beside)} if self.beside else {}
-        return facts | _times(self) | ({"clock": "klaviyo"} if self.by_klaviyo else {})
+    @property
+    def by_klaviyo(self) -> bool:
+        return self.clock == BY_KLAVIYO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +136,6 @@ class CampaignNote(_OfCampaign):
     KEY: ClassVar[str] = "klaviyo_campaign"
 
     id: str = ""
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        return replace(super(CampaignNote, cls).read(raw), id=_text(raw, "id") or "")
-
-    def json(self) -> dict[str, Any]:
-        return {"id": self.id, **super(CampaignNote, self).json()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,20 +154,6 @@ class SendNote(Note):
     ended: float | None = None
     accepted: bool = False
 
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        return replace(
-            super(SendNote, cls).read(raw),
-            campaign=_text(raw, "campaign") or "",
-            until=moment(raw.get("until")),
-            ended=moment(raw.get("ended")),
-            accepted=raw.get("accepted") is True,
-        )
-
-    def json(self) -> dict[str, Any]:
-        accepted = {"accepted": True} if self.accepted else {}
-        return {"campaign": self.campaign, **super(SendNote, self).json(), **_times(self), **accepted}
-
     def is_of(self, other: Note) -> bool:
         return isinstance(other, SendNote) and self.campaign == other.campaign
 
@@ -192,15 +170,6 @@ class TemplateNote(Note):
     message: str = ""
     template: str = ""
     copy: str = ""
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        message, template, copy = (_text(raw, name) or "" for name in ("message", "template", "copy"))
-        return replace(super(TemplateNote, cls).read(raw), message=message, template=template, copy=copy)
-
-    def json(self) -> dict[str, Any]:
-        about = {"message": self.message, "template": self.template, "copy": self.copy}
-        return {**about, **super(TemplateNote, self).json()}
 
     def is_of(self, other: Note) -> bool:
         return isinstance(other, TemplateNote) and self.message == other.message
@@ -220,21 +189,158 @@ class PostNote(Note):
     content: str | None = None
     answered: bool = False
 
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Self:
-        return replace(
-            super(PostNote, cls).read(raw),
-            operation=_text(raw, "operation") or "",
-            content=_text(raw, "content"),
-            answered=raw.get("answered") is True,
-        )
-
-    def json(self) -> dict[str, Any]:
-        about = {"operation": self.operation, "content": self.content}
-        return {**about, **super(PostNote, self).json(), "answered": self.answered}
-
     def is_of(self, other: Note) -> bool:
         return isinstance(other, PostNote) and (self.operation, self.content) == (other.operation, other.content)
+
+
+N = TypeVar("N", bound=Note)
+
+_done_here: deque[tuple[Any, Note]] = deque(maxlen=1_000)
+"""What this process has done, each with the task instance that did."""
+
+
+class TaskState:
+    """The task instance's own notes, in Airflow's task state store.
+
+    The store exists from Airflow 3.3 on; it outlives retries and kills. It outlives clears on 3.3, but not on 3.4,
+    where clearing in the UI empties it. On an older Airflow nothing is remembered (:attr:`durable` is false). So a note
+    means that something was done; a missing note means that nothing was, unless :attr:`may_have_forgotten`.
+
+    Each key has one note, whose list ``also`` has those of other campaigns, where a task makes several. The keys can be
+    seen and edited in the UI, which is the manual override.
+
+    :param context: the task's context.
+    """
+
+    def __init__(self, context: Context) -> None:
+        ti: Any = context["ti"]
+        self._ti = ti
+        self._store: Any = context.get("task_state_store")
+        self._context = context
+        self._last_read: dict[type[Note], list[Any]] = {}
+        self.generation: int = ti.max_tries
+        """Constant over automatic retries; another number after somebody cleared the task."""
+
+    @property
+    def durable(self) -> bool:
+        return self._store is not None
+
+    @property
+    def attempt(self) -> int:
+        """The number of this try; it goes on counting over clears."""
+        return int(self._ti.try_number)
+
+    @property
+    def is_rerun(self) -> bool:
+        """True if an earlier try of this task may have written something."""
+        return self.attempt > 1
+
+    @property
+    def is_retry(self) -> bool:
+        """True if an earlier try of the same generation may have: false in the first try after a clear."""
+        first = self.generation - (self._context["task"].retries or 0) + 1
+        return self.attempt > max(first, 1)
+
+    @property
+    def was_cleared(self) -> bool:
+        """True if somebody cleared this task, or another one of the run, since the run began.
+
+        Another one may have done what is this one's now: a mapped task's index moves with its list, a task is renamed.
+        """
+        is_cleared = self.generation > (self._context["task"].retries or 0)
+        return is_cleared or bool(getattr(self._context["dag_run"], "clear_number", 0))
+
+    @property
+    def may_have_forgotten(self) -> bool:
+        """True if something may have been done of which there is no note."""
+        return self.was_cleared or (self.is_rerun and not self.durable)
+
+    @property
+    def run_began(self) -> datetime:
+        """A moment before which no try of this run can have written anything, by the scheduler's clock."""
+        run = self._context["dag_run"]
+        return pendulum.instance(min(moment for moment in (run.run_after, _started(run)) if moment is not None))
+
+    @property
+    def try_began(self) -> float:
+        """When this try began: seconds since the epoch, by this worker's clock."""
+        return float(self._ti.start_date.timestamp())
+
+    @property
+    def quiet_since(self) -> float:
+        """Since when nothing was written of which there is no note: seconds since the epoch.
+
+        Earlier tries ended before this one began. In the first try of a task of a cleared run, others wrote before the
+        clear, with which the run began anew.
+        """
+        start = _started(self._context["dag_run"])
+        if self.is_rerun or start is None:
+            return self.try_began
+        return min(self.try_began, float(start.timestamp()))
+
+    def all(self, kind: type[N]) -> list[N]:
+        """All notes of a kind, as they are now: those that this task has written, and what people made of them."""
+        raw = self._store.get(kind.KEY) if self.durable else None
+        primary = [raw] if isinstance(raw, Mapping) else []
+        also = primary[0].get(ALSO) if primary else None
+        found = [*primary, *(also if isinstance(also, list) else [])]
+        notes = [kind.read(one) for one in found if isinstance(one, Mapping)]
+        self._last_read[kind] = notes
+        return list(notes)
+
+    def find(self, kind: type[N], is_meant: Callable[[N], bool]) -> N | None:
+        """The note that is meant, as it is now."""
+        return next((note for note in self.all(kind) if is_meant(note)), None)
+
+    def has_done(self, note: Note) -> bool:
+        """True if this very execution has done the same thing before: the task does it for the second time.
+
+        The number of the try does not show that: Airflow can run a try again, after a reschedule.
+        """
+        return any(ti is self._ti and one.is_of(note) for ti, one in _done_here)
+
+    def done(self, note: Note) -> None:
+        """Remember for this execution that it has done what the note is of; :meth:`put` does so itself."""
+        _done_here.append((self._ti, note))
+
+    def put(self, note: N) -> N:
+        """Write a note, in place of the one of the same thing; it never expires. Does nothing below Airflow 3.3.
+
+        :returns: the note, as it can be read from now on.
+        """
+        note = replace(note, generation=self.generation, attempt=self.attempt)
+        self.done(note)
+        self._write(type(note), note, instead_of=note)
+        return note
+
+    def restore(self, note: N, earlier: N | None) -> None:
+        """Put back what was noted before a write that was certainly not carried out; no note, if there was none.
+
+        What another try has noted since stays.
+        """
+        noted = self.find(type(note), note.is_of)
+        if noted and (noted.generation, noted.attempt) == (note.generation, note.attempt):
+            self._write(type(note), earlier, instead_of=note)
+
+    def drop(self, note: N) -> None:
+        self.restore(note, None)
+
+    def _write(self, kind: type[N], note: N | None, *, instead_of: N) -> None:
+        if not self.durable:
+            return
+        noted: list[N] = self._last_read[kind] if kind in self._last_read else self.all(kind)
+        place = next((place for place, one in enumerate(noted) if one.is_of(instead_of)), len(noted))
+        noted[place : place + 1] = [] if note is None else [note]
+        if not noted:
+            self._store.delete(kind.KEY)
+            return
+        first, *others = (one.json() for one in noted)
+        self._store.set(kind.KEY, first | ({ALSO: others} if others else {}), retention=_NEVER_EXPIRE)
+
+
+def _started(run: Any) -> datetime | None:
+    """When the run began, or began anew after a clear; a run that waits may not have it."""
+    return getattr(run, "start_date", None)
 
 
 def digest(value: Any) -> str:
@@ -261,24 +367,33 @@ def moment(noted: object) -> float | None:
         return None
 
 
-def _times(note: IntentNote | SendNote) -> dict[str, str]:
-    return {name: iso(at) for name, at in (("until", note.until), ("ended", note.ended)) if at is not None}
-
-
 def _ids(ids: object) -> list[str]:
     return sorted({str(one) for one in ids}) if isinstance(ids, Collection) and not isinstance(ids, str) else []
 
 
-def _text(raw: Mapping[str, Any], name: str) -> str | None:
-    value = raw.get(name)
-    return value if isinstance(value, str) else None
+def _key(field: str) -> str:
+    """The name of a field in the store."""
+    return "try" if field == "attempt" else field
 
 
-def _texts(raw: Mapping[str, Any], name: str) -> frozenset[str]:
-    value = raw.get(name)
-    return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False and value not in ("", frozenset())
 
 
-def _whole(raw: Mapping[str, Any], name: str) -> int | None:
-    value = raw.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "str": lambda value: value if isinstance(value, str) else None,
+    "str | None": lambda value: value if isinstance(value, str) else None,
+    "int | None": lambda value: value if type(value) is int else None,
+    "float": moment,
+    "float | None": moment,
+    "bool": lambda value: value is True,
+    "frozenset[str]": lambda value: frozenset(map(str, value)) if isinstance(value, list) else None,
+}
+"""How a field is read, by its type; ``None`` for what cannot be."""
+
+_WRITE: Mapping[str, Callable[[Any], Any]] = {
+    "float": iso,
+    "float | None": iso,
+    "frozenset[str]": sorted,
+}
+"""How a field is written, where it is not as it is."""

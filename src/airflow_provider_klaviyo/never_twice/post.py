@@ -6,14 +6,13 @@ import time
 from dataclasses import replace
 
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError
+from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.looking import begin_by, now
-from airflow_provider_klaviyo.resume.notes import PostNote, iso
-from airflow_provider_klaviyo.resume.state import TaskState
+from airflow_provider_klaviyo.never_twice.look import begin_by, now
+from airflow_provider_klaviyo.never_twice.notes import PostNote, TaskState, iso
 
 REMEDY = (
     "Look in Klaviyo what is there, and clear this task to post it anew. If posting it twice does no harm, set "

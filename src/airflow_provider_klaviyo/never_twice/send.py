@@ -8,16 +8,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_provider_klaviyo.api import campaigns
-from airflow_provider_klaviyo.api.departure import Departure, departing
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoConflictError, KlaviyoError
+from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, judge
 from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.resume.decide import Action, Remembered, before_send
-from airflow_provider_klaviyo.resume.looking import begin_by, look_until, now, settled_after, show_by
-from airflow_provider_klaviyo.resume.notes import SendNote, moment
-from airflow_provider_klaviyo.resume.state import TaskState
+from airflow_provider_klaviyo.never_twice.look import (
+    Action,
+    Remembered,
+    before_send,
+    begin_by,
+    look_until,
+    now,
+    settled_after,
+    show_by,
+)
+from airflow_provider_klaviyo.never_twice.notes import SendNote, TaskState, moment
 
 FRESH = 2.0
 """Seconds for which a draft that was read is taken to be as it was read."""
@@ -29,7 +36,7 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
     """Put a campaign on its way unless it already is. When this returns, it is.
 
     The campaign is read first, and what this task remembers of an earlier send decides together with what was read;
-    the table is :func:`~airflow_provider_klaviyo.resume.decide.before_send`. It is read again right before the call
+    the table is :func:`~.look.before_send`. It is read again right before the call
     leaves, if the reading is more than :data:`FRESH` seconds old by then.
 
     :param check: looks at the draft before the call and raises if it is not fit to be sent. It returns True if the

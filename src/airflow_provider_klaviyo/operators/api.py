@@ -12,8 +12,8 @@ from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.text import check_text
 from airflow_provider_klaviyo.campaigns.values import is_template
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION, KlaviyoTask
 from airflow_provider_klaviyo.operators.rows import check_xcom_size
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -123,9 +123,8 @@ class KlaviyoApiOperator(KlaviyoTask):
     def _answer(self, context: Context) -> Document:
         from airflow_provider_klaviyo.api.calls import call
         from airflow_provider_klaviyo.api.checks import check_call
-        from airflow_provider_klaviyo.resume.notes import digest
-        from airflow_provider_klaviyo.resume.post import post_once
-        from airflow_provider_klaviyo.resume.state import TaskState
+        from airflow_provider_klaviyo.never_twice.notes import TaskState, digest
+        from airflow_provider_klaviyo.never_twice.post import post_once
 
         if self.all_pages:
             return self.hook.collect(
@@ -144,7 +143,7 @@ class KlaviyoApiOperator(KlaviyoTask):
         )
 
     def _may_be_repeated(self) -> bool:
-        from airflow_provider_klaviyo.hooks.safety import is_write
+        from airflow_provider_klaviyo.hooks.extra import is_write
 
         known = operations.get(self.operation)
         if known.method != "POST" or not is_write(known):

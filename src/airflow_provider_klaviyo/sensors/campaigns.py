@@ -12,11 +12,10 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTransientError, KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.status import CampaignStatus
-from airflow_provider_klaviyo.campaigns.watch import check_statuses
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses
+from airflow_provider_klaviyo.campaigns.values import check_id
 from airflow_provider_klaviyo.compat import AIRFLOW_V_3_3_PLUS, AirflowSensorTimeout
-from airflow_provider_klaviyo.hooks.arguments import check_id, is_deferrable
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION, KlaviyoTask
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask, is_deferrable, raise_or_return
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -129,32 +128,30 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_provider_klaviyo.triggers.events import settle
-
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         trigger = self._trigger(deadline=float("inf"))
         wait = trigger.wait()
         try:
-            event = wait.saw(self.hook.run(trigger.look()), time.time())
+            event = wait.after(self.hook.run(trigger.look()), time.time())
         except (KlaviyoTransientError, KlaviyoRateLimitError) as error:
             self.log.warning("Looking at campaign %s failed: %s", self.campaign_id, error)
             return PokeReturnValue(is_done=False)
         self.log.info("Campaign %s: %s.", self.campaign_id, wait.status)
         if event is None:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=settle(event)["campaign_id"])
+        return PokeReturnValue(is_done=True, xcom_value=raise_or_return(event)["campaign_id"])
 
     def execute_complete(self, context: Context, event: Any) -> str:
         """Go on after the triggerer's wait.
 
         :raises KlaviyoError: of the type that ended the wait.
         """
+        from airflow_provider_klaviyo.campaigns.wait import parse
         from airflow_provider_klaviyo.exceptions import KlaviyoWaitTimeoutError
-        from airflow_provider_klaviyo.triggers.events import parse, settle
 
         try:
-            ended = settle(parse(event))
+            ended = raise_or_return(parse(event))
         except KlaviyoWaitTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
         self.log.info("Campaign %s: %s.", ended["campaign_id"], ended["status"])

@@ -14,11 +14,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.wait import Wait, WaitEvent
-from airflow_provider_klaviyo.campaigns.watch import Glance, Observation
-from airflow_provider_klaviyo.hooks.arguments import check_connection, check_id
+from airflow_provider_klaviyo.campaigns.values import check_connection, check_id
+from airflow_provider_klaviyo.campaigns.wait import Observation, RowLook, Wait, WaitEvent
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Subject, joined
+from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Waiter, joined
 
 LAST_LOOK = 20.0
 """Seconds beyond its deadline that a wait stays for the answer to a last look."""
@@ -66,7 +65,7 @@ class KlaviyoWaitTrigger(BaseTrigger):
     def look(self) -> Call[Observation]:
         """One look."""
 
-    def glance(self) -> Glance | None:
+    def row_look(self) -> RowLook | None:
         """What a list of many campaigns tells of this one, anew for each run; ``None``: only a look can tell."""
         return None
 
@@ -109,46 +108,46 @@ class KlaviyoWaitTrigger(BaseTrigger):
 
     def wait_here(self, hook: KlaviyoHook) -> WaitEvent:
         """The same wait in the worker, for an operator that is not deferrable."""
-        watch = _Watch(self)
+        wait = _LoggedWait(self)
         while True:
             failure = None
             try:
-                event = watch.saw(hook.run(self.look()))
+                event = wait.after(hook.run(self.look()))
             except KlaviyoError as error:
                 failure = error
-                event = watch.missed(error)
+                event = wait.after_failure(error)
             if event is not None:
                 return event
-            time.sleep(watch.pause(failure))
+            time.sleep(wait.pause(failure))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, pause, and fire one event when the wait is over."""
         yield TriggerEvent(dict(await self._wait_with_others()))
 
     async def _wait_with_others(self) -> WaitEvent:
-        watch = _Watch(self)
+        wait = _LoggedWait(self)
         try:
             self.check_rendered()
         except KlaviyoValidationError as error:
-            return cast("WaitEvent", watch.missed(error))
-        glance = self.glance()
-        subject = Subject(self.campaign_id, self.look, glance, singly=glance is None)
+            return cast("WaitEvent", wait.after_failure(error))
+        row_look = self.row_look()
+        waiter = Waiter(self.campaign_id, self.look, row_look, singly=row_look is None)
         clock = asyncio.get_running_loop().time
         due = clock() + GATHER
         async with joined(self.klaviyo_conn_id, self.revision) as poller:
             while True:
                 failure = None
                 try:
-                    event = watch.saw(await watch.seen(poller, subject, due))
+                    event = wait.after(await wait.look(poller, waiter, due))
                 except KlaviyoError as error:
                     failure = error
-                    event = watch.missed(error)
+                    event = wait.after_failure(error)
                 if event is not None:
                     return event
-                due = clock() + watch.pause(failure)
+                due = clock() + wait.pause(failure)
 
 
-class _Watch:
+class _LoggedWait:
     """A trigger's wait on the real clock, telling the task's log what changes.
 
     How it ended is told by the task, not here: where a thousand waits end together, a line of each would fill the pipe
@@ -160,16 +159,16 @@ class _Watch:
         self._wait = trigger.wait()
         self._told = ""
 
-    async def seen(self, poller: Poller, subject: Subject, due: float) -> Observation:
+    async def look(self, poller: Poller, waiter: Waiter, due: float) -> Observation:
         """A look among others', unless it takes until well past the deadline."""
         try:
             async with asyncio.timeout(max(0.0, self._wait.deadline - time.time()) + LAST_LOOK):
-                return await poller.look(subject, due)
+                return await poller.look(waiter, due)
         except TimeoutError:
             raise KlaviyoTransientError("Klaviyo did not answer before the end of the wait.") from None
 
-    def saw(self, observation: Observation) -> WaitEvent | None:
-        event = self._wait.saw(observation, time.time())
+    def after(self, observation: Observation) -> WaitEvent | None:
+        event = self._wait.after(observation, time.time())
         if event is None and (news := self._news()) != self._told:
             self._told = news
             left = max(0.0, self._wait.deadline - time.time())
@@ -183,9 +182,9 @@ class _Watch:
         moment = datetime.fromtimestamp(sent_at, UTC)
         return f"{status}, to be sent at {moment:%Y-%m-%d %H:%M:%S} UTC. Looking seldom until then, and {often} after"
 
-    def missed(self, error: KlaviyoError) -> WaitEvent | None:
+    def after_failure(self, error: KlaviyoError) -> WaitEvent | None:
         self._trigger.log.warning("Looking at campaign %s failed: %s", self._wait.campaign_id, error)
-        return self._wait.missed(error, time.time())
+        return self._wait.after_failure(error, time.time())
 
     def pause(self, failure: KlaviyoError | None) -> float:
         return self._wait.pause(time.time(), failure)

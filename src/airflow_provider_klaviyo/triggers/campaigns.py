@@ -9,19 +9,19 @@ from typing import Any, Literal
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
-from airflow_provider_klaviyo.campaigns.wait import Wait
-from airflow_provider_klaviyo.campaigns.watch import (
-    Glance,
+from airflow_provider_klaviyo.campaigns.wait import (
     Observation,
-    SendJobGlance,
+    RowLook,
+    SendJobRowLook,
+    Wait,
     look_at_campaign,
     look_at_estimation,
     look_at_send_job,
     observe,
 )
-from airflow_provider_klaviyo.resume.kill import IN_TRIGGERER, StopAction, stop_killed
+from airflow_provider_klaviyo.never_twice.kill import IN_TRIGGERER, StopAction, stop_killed
 from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
-from airflow_provider_klaviyo.triggers.opening import opened
+from airflow_provider_klaviyo.triggers.poller import opened
 from airflow_provider_klaviyo.triggers.watcher import KlaviyoCampaignStatusEventTrigger
 
 __all__ = [
@@ -59,7 +59,7 @@ class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
     def look(self) -> Call[Observation]:
         return look_at_campaign(self.campaign_id, self.target_statuses)
 
-    def glance(self) -> Glance:
+    def row_look(self) -> RowLook:
         return lambda status, send_time, _: observe(status, send_time, self.target_statuses)
 
     def wait(self) -> Wait:
@@ -104,8 +104,8 @@ class KlaviyoCampaignSendJobTrigger(KlaviyoWaitTrigger):
     def look(self) -> Call[Observation]:
         return look_at_send_job(self.campaign_id)
 
-    def glance(self) -> Glance:
-        return SendJobGlance(self.poll_interval)
+    def row_look(self) -> RowLook:
+        return SendJobRowLook(self.poll_interval)
 
 
 class KlaviyoRecipientEstimationJobTrigger(KlaviyoWaitTrigger):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_klaviyo.api import filters
+from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
 from airflow_provider_klaviyo.api.document import is_text
@@ -32,10 +32,11 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.campaigns.watch import LIST_SIZE, Glance, Observation
+from airflow_provider_klaviyo.api.message import user_agent
+from airflow_provider_klaviyo.api.operations import check_campaigns
+from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, Observation, RowLook
 from airflow_provider_klaviyo.compat import Stats
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
-from airflow_provider_klaviyo.triggers.opening import opened
 
 GATHER = 0.2
 """Seconds until the first look of a wait, in which others join it: Airflow starts triggers one by one."""
@@ -50,20 +51,39 @@ SPACING = 0.1
 """Seconds between single looks: Klaviyo takes ten calls of an operation in a second."""
 
 
+@asynccontextmanager
+async def opened(klaviyo_conn_id: str, revision: str | None) -> AsyncIterator[KlaviyoAsyncHook]:
+    """A hook that has looked its connection up, and is closed at the end of the block.
+
+    What its first request would read from disk is read before, in a thread: every trigger of the triggerer would wait.
+
+    :raises KlaviyoValidationError: the campaigns of the revision in use are of another kind.
+    """
+    await asyncio.to_thread(_warm_up)
+    async with KlaviyoAsyncHook(klaviyo_conn_id, revision=revision) as hook:
+        check_campaigns((await hook.aget_conn()).settings.revision)
+        yield hook
+
+
+def _warm_up() -> None:
+    operations.operations()
+    user_agent()
+
+
 @dataclass(slots=True, eq=False)
-class Subject:
-    """What a wait looks at, for as long as it lasts.
+class Waiter:
+    """One wait among those of a poller, for as long as it lasts.
 
     :param campaign_id: the campaign.
     :param look: makes a look of its own.
-    :param glance: what a list of campaigns tells; ``None``: nothing.
+    :param row_look: what a list of campaigns tells; ``None``: nothing.
     :param channel: the channel whose list has the campaign, once known.
     :param singly: whether the next look is to be one of its own.
     """
 
     campaign_id: str
     look: Callable[[], Call[Observation]]
-    glance: Glance | None
+    row_look: RowLook | None
     channel: Channel | None = None
     singly: bool = False
 
@@ -72,14 +92,14 @@ class Subject:
 class _Ask:
     """A look that somebody waits for, unless cancelled."""
 
-    subject: Subject
+    waiter: Waiter
     answer: asyncio.Future[Observation]
 
-    def tell(self, observation: Observation) -> None:
+    def answered(self, observation: Observation) -> None:
         if not self.answer.done():
             self.answer.set_result(observation)
 
-    def fail(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
 
@@ -144,15 +164,15 @@ class Poller:
         # In a context of its own: what is logged here must not land in the log of whichever task came first.
         self._task = asyncio.create_task(self._run(), name="klaviyo-poller", context=contextvars.Context())
 
-    async def look(self, subject: Subject, due: float) -> Observation:
-        """Have a subject looked at; before it is due, when a request is made anyhow.
+    async def look(self, waiter: Waiter, due: float) -> Observation:
+        """Have a waiter looked at; before it is due, when a request is made anyhow.
 
         :param due: when, on the event loop's clock.
         :raises KlaviyoError: the look failed.
         """
         if self.failure is not None:
             raise self.failure
-        ask = _Ask(subject, asyncio.get_running_loop().create_future())
+        ask = _Ask(waiter, asyncio.get_running_loop().create_future())
         self._put(due, ask)
         return await ask.answer
 
@@ -176,8 +196,8 @@ class Poller:
         Stats.gauge("klaviyo.poller.campaigns", self._members, tags={"conn_id": self._klaviyo_conn_id})
 
     def _put(self, due: float, ask: _Ask) -> None:
-        subject = ask.subject
-        (self._singly if subject.singly else self._lists[subject.channel]).put(due, ask)
+        waiter = ask.waiter
+        (self._singly if waiter.singly else self._lists[waiter.channel]).put(due, ask)
         self._woken.set()
 
     async def _run(self) -> None:
@@ -209,28 +229,28 @@ class Poller:
                 await self._look_together(hook, asks)
         except Exception as error:
             for ask in asks:
-                ask.fail(error)
+                ask.failed(error)
         finally:
             lane.in_flight -= 1
             self._woken.set()
 
     async def _look_singly(self, hook: KlaviyoAsyncHook, ask: _Ask) -> None:
-        subject = ask.subject
-        observation = await hook.run(subject.look())
-        subject.singly = subject.glance is None
-        ask.tell(observation)
+        waiter = ask.waiter
+        observation = await hook.run(waiter.look())
+        waiter.singly = waiter.row_look is None
+        ask.answered(observation)
 
     async def _look_together(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
-        channel = asks[0].subject.channel
+        channel = asks[0].waiter.channel
         missing: dict[str, list[_Ask]] = {}
         for ask in asks:
-            missing.setdefault(ask.subject.campaign_id, []).append(ask)
+            missing.setdefault(ask.waiter.campaign_id, []).append(ask)
         try:
             for asked in [channel] if channel else CHANNELS:
                 for number, campaign in enumerate(await hook.run(_statuses(asked, missing)), start=1):
                     for ask in missing.pop(campaign["id"], ()):
-                        ask.subject.channel = asked
-                        self._glance(ask, campaign)
+                        ask.waiter.channel = asked
+                        self._look_in_row(ask, campaign)
                     if number % BATCH == 0:
                         await asyncio.sleep(0)
                 if not missing:
@@ -243,20 +263,20 @@ class Poller:
         except KlaviyoApiError:
             pass  # Refused, perhaps for one of the ids: each is told its own answer.
         for ask in itertools.chain.from_iterable(missing.values()):
-            ask.subject.channel = None
+            ask.waiter.channel = None
             self._put_singly(ask)
 
-    def _glance(self, ask: _Ask, campaign: Mapping[str, Any]) -> None:
-        glance = ask.subject.glance
+    def _look_in_row(self, ask: _Ask, campaign: Mapping[str, Any]) -> None:
+        row_look = ask.waiter.row_look
         status, send_time = campaign.get("status"), campaign.get("send_time")
-        observation = glance(status, send_time, time.time()) if glance and is_text(status) else None
+        observation = row_look(status, send_time, time.time()) if row_look and is_text(status) else None
         if observation is None:
             self._put_singly(ask)
         else:
-            ask.tell(observation)
+            ask.answered(observation)
 
     def _put_singly(self, ask: _Ask) -> None:
-        ask.subject.singly = True
+        ask.waiter.singly = True
         self._put(0.0, ask)
 
     def _fail_all(self, error: Exception) -> None:
@@ -264,7 +284,7 @@ class Poller:
         self.failure = error
         for lane in (self._singly, *self._lists.values()):
             for ask in lane.drain():
-                ask.fail(error)
+                ask.failed(error)
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None], Poller]] = WeakKeyDictionary()

@@ -6,27 +6,112 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel
+from airflow_provider_klaviyo.api import filters
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
+from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.campaigns.status import CampaignStatus, matches
-from airflow_provider_klaviyo.campaigns.wait import JITTER
-from airflow_provider_klaviyo.campaigns.watch import check_statuses
-from airflow_provider_klaviyo.triggers.opening import opened
-from airflow_provider_klaviyo.triggers.recent import LATELY, RecentCampaigns
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses, is_final, matches
+from airflow_provider_klaviyo.campaigns.wait import JITTER, LIST_SIZE
+from airflow_provider_klaviyo.triggers.poller import opened
 
-TOLD = "klaviyo_told"
-"""Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""
+LATELY = timedelta(days=7)
+"""How long a campaign that ended is remembered, and how long the triggerer may be down without missing one."""
+
+OVERLAP = timedelta(minutes=5)
+"""By how much a look reaches back behind the last one, for clocks that differ and for late readings."""
+
+FIELDS = ("name", "status", "send_time", "updated_at")
 
 log = logging.getLogger(__name__)
+
+UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
+
+
+class RecentCampaigns:
+    """Campaigns that left ``Draft``: those on their way, and those that ended within :data:`LATELY`.
+
+    Whether Klaviyo moves ``updated_at`` when a campaign's status changes by itself is not documented. So a campaign
+    that was seen on its way is asked for by its id until it has ended.
+
+    :param channels: channels to look at.
+    """
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = channels
+        self._known: dict[str, dict[str, Any]] = {}
+        self._since: datetime | None = None
+
+    def look(self, clock: Callable[[], float]) -> Call[list[dict[str, Any]]]:
+        """One look: all that are known now. One request for each channel, and one for every 100 on their way.
+
+        :param clock: returns the time by Klaviyo's clock, known from its first answer on: Klaviyo refuses to look from
+            a moment that is yet to come.
+        :returns: flat rows: ``id``, ``channel``, ``name``, ``status``, ``send_time``, ``updated_at``.
+        """
+        found, began = [], time.monotonic()
+        if self._since is None:
+            found += yield from self._list(self._channels, filters.any_of("status", UNDER_WAY))
+        since = self._since or datetime.fromtimestamp(clock(), UTC) - LATELY
+        found += yield from self._list(self._channels, filters.greater_or_equal("updated_at", since))
+        seen = {row["id"] for row in found}
+        on_their_way = [row for row in self._known.values() if not is_final(row["status"]) and row["id"] not in seen]
+        for channel in self._channels:
+            ids = [row["id"] for row in on_their_way if row["channel"] == channel]
+            for start in range(0, len(ids), LIST_SIZE):
+                found += yield from self._list([channel], filters.any_of("id", ids[start : start + LIST_SIZE]))
+        now = datetime.fromtimestamp(clock(), UTC) - timedelta(seconds=time.monotonic() - began)
+        self._take_in(found, now, gone={row["id"] for row in on_their_way} - {row["id"] for row in found})
+        self._since = now - OVERLAP
+        return list(self._known.values())
+
+    def _list(self, channels: Sequence[Channel], wanted: filters.Filter) -> Call[list[dict[str, Any]]]:
+        """Rows whose name, status and send time can be relied on to be texts. One without a status is on its way."""
+        rows = yield from list_campaigns(channels=channels, filter=wanted, fields=FIELDS)
+        for row in rows:
+            for name in ("name", "status"):
+                if not is_text(row.get(name)):
+                    log.warning("Campaign %s: Klaviyo answered without a %s.", row["id"], name)
+                    row[name] = ""
+            if not is_text(row.get("send_time")):
+                row["send_time"] = None
+        return rows
+
+    def _take_in(self, found: list[dict[str, Any]], now: datetime, gone: Collection[str]) -> None:
+        for row in found:
+            was_known = self._known.pop(row["id"], None)
+            is_old_news = was_known is None and is_final(row["status"]) and _before(row["send_time"], now - LATELY)
+            if row["status"] != CampaignStatus.DRAFT and not is_old_news:
+                self._known[row["id"]] = {**row, "seen_at": now}
+        for campaign_id in gone:
+            del self._known[campaign_id]
+        forgotten = [
+            id_ for id_, row in self._known.items() if is_final(row["status"]) and row["seen_at"] < now - LATELY
+        ]
+        for campaign_id in forgotten:
+            del self._known[campaign_id]
+
+
+def _before(moment: str | None, other: datetime) -> bool:
+    """True for a moment before the other; not for what is not a moment."""
+    try:
+        return moment is not None and datetime.fromisoformat(moment).astimezone(UTC) < other
+    except (ValueError, OverflowError):
+        return False
+
+
+FIRED = "klaviyo_told"
+"""Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""
 
 
 class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
@@ -123,13 +208,13 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
         await memory.load()
         async for campaigns in shared_stream:
             wanted = {_event_id(campaign): campaign for campaign in campaigns if self._wants(campaign)}
-            if memory.told is None:
-                memory.told = dict.fromkeys(wanted, time.time())
+            if memory.fired is None:
+                memory.fired = dict.fromkeys(wanted, time.time())
                 await memory.save()
                 continue
             await memory.save()
-            for event_id in wanted.keys() - memory.told.keys():
-                memory.tell(event_id)
+            for event_id in wanted.keys() - memory.fired.keys():
+                memory.add(event_id)
                 yield TriggerEvent(_payload(event_id, wanted[event_id]))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -145,11 +230,11 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
 class _Memory:
     """Which events were fired, kept in the asset state store where there is one.
 
-    ``told`` is ``None`` until watching has begun.
+    ``fired`` is ``None`` until watching has begun.
     """
 
     def __init__(self, store: Any) -> None:
-        self.told: dict[str, float] | None = None
+        self.fired: dict[str, float] | None = None
         self._store = store
         self._saved: dict[str, float] | None = None
 
@@ -157,24 +242,24 @@ class _Memory:
         if self._store is None:
             return
         try:
-            self.told = await self._store.aget(TOLD)
+            self.fired = await self._store.aget(FIRED)
         except ValueError:
             log.warning(
                 "Several assets are watched with the same KlaviyoCampaignStatusEventTrigger: what was fired is not "
                 "remembered when the triggerer starts anew. Give the triggers different arguments."
             )
             self._store = None
-        self._saved = self.told and dict(self.told)
+        self._saved = self.fired and dict(self.fired)
 
-    def tell(self, event_id: str) -> None:
+    def add(self, event_id: str) -> None:
         now = time.time()
         forgotten = now - 2 * LATELY.total_seconds()
-        self.told = {id_: at for id_, at in (self.told or {}).items() if at > forgotten} | {event_id: now}
+        self.fired = {id_: at for id_, at in (self.fired or {}).items() if at > forgotten} | {event_id: now}
 
     async def save(self) -> None:
-        if self._store is not None and self.told != self._saved:
-            await self._store.aset(TOLD, self.told)
-            self._saved = self.told and dict(self.told)
+        if self._store is not None and self.fired != self._saved:
+            await self._store.aset(FIRED, self.fired)
+            self._saved = self.fired and dict(self.fired)
 
 
 def _event_id(campaign: Mapping[str, Any]) -> str:

@@ -7,15 +7,15 @@ from typing import Any
 from airflow.sdk import DAG, get_current_context, task, task_group
 
 from airflow_provider_klaviyo.campaigns import email, sms
+from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCreateCampaignOperator,
     KlaviyoEstimateRecipientsOperator,
     KlaviyoSendCampaignOperator,
 )
-from airflow_provider_klaviyo.resume import looking
 
-looking.SETTLE = 5.0  # the sandbox shows at once what was written
+look.SETTLE = 5.0  # the sandbox shows at once what was written
 
 LISTS = {"A": "Y6nRLr", "B": "WEmgye", "X": "YzykDM"}
 

@@ -7,11 +7,13 @@ from airflow_provider_klaviyo.operators.campaigns.clone import KlaviyoCloneCampa
 from airflow_provider_klaviyo.operators.campaigns.create import KlaviyoCreateCampaignOperator
 from airflow_provider_klaviyo.operators.campaigns.delete import KlaviyoDeleteCampaignOperator
 from airflow_provider_klaviyo.operators.campaigns.estimate import KlaviyoEstimateRecipientsOperator
-from airflow_provider_klaviyo.operators.campaigns.image import KlaviyoSetMessageImageOperator
 from airflow_provider_klaviyo.operators.campaigns.listing import KlaviyoListCampaignsOperator
+from airflow_provider_klaviyo.operators.campaigns.messages import (
+    KlaviyoAssignTemplateOperator,
+    KlaviyoSetMessageImageOperator,
+)
 from airflow_provider_klaviyo.operators.campaigns.send import KlaviyoSendCampaignOperator
 from airflow_provider_klaviyo.operators.campaigns.tags import KlaviyoTagCampaignOperator
-from airflow_provider_klaviyo.operators.campaigns.templates import KlaviyoAssignTemplateOperator
 from airflow_provider_klaviyo.operators.campaigns.update import (
     KlaviyoUpdateCampaignMessageOperator,
     KlaviyoUpdateCampaignOperator,

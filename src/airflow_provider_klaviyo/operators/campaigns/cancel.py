@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_klaviyo.campaigns import CampaignStatus
-from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
+from airflow_provider_klaviyo.api.errors import KlaviyoConflictError
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
+from airflow_provider_klaviyo.campaigns.values import check_choice, check_id
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TARGETS = {"cancel": CampaignStatus.CANCELLED, "revert": CampaignStatus.DRAFT}
+TOO_LATE = "It cannot be stopped any more."
 
 
 class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
@@ -46,13 +48,12 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
         check_choice("action", action, tuple(TARGETS))
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.stop import stop
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self.show_link(context, self.campaign_id)
-        stop(self.hook, self.campaign_id, self.action)
+        self._stop()
         trigger = KlaviyoCampaignStatusTrigger(
             campaign_id=self.campaign_id,
             target_statuses=[TARGETS[self.action]],
@@ -62,3 +63,38 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
             revision=self.revision,
         )
         return str(self.wait_for(context, trigger))
+
+    def _stop(self) -> None:
+        """Ask Klaviyo to stop the send. When this returns, it was asked, or there is nothing left to ask for."""
+        from airflow_provider_klaviyo.never_twice.look import look_until, settled_after
+
+        if self._is_stopped():
+            return
+        try:
+            self.hook.cancel_send(self.campaign_id, self.action)
+        except KlaviyoConflictError as error:
+            self.log.warning("%s Looking whether campaign %s is being stopped already.", error, self.campaign_id)
+            shows_by = settled_after(time.time())
+            if not look_until(
+                self._is_stopped,
+                lambda stopped: stopped or time.time() >= shows_by,
+                what=f"campaign {self.campaign_id} is stopped",
+            ):
+                error.message += f" Campaign {self.campaign_id} goes on."
+                raise
+
+    def _is_stopped(self) -> bool:
+        from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
+
+        status = str(self.hook.get_campaign(self.campaign_id).attributes["status"])
+        if status == CampaignStatus.SENT or (is_cancelled(status) and self.action == "revert"):
+            raise KlaviyoCampaignFailed(self.campaign_id, status, TOO_LATE)
+        if status == CampaignStatus.DRAFT and self.action == "cancel":
+            raise KlaviyoRefusedError(
+                f"Campaign {self.campaign_id} is a draft: there is no send to cancel, and it goes out only if it is "
+                f"sent. To get rid of it, delete it."
+            )
+        if status == CampaignStatus.DRAFT or is_cancelled(status):
+            self.log.info("Campaign %s is %r already.", self.campaign_id, status)
+            return True
+        return False

@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.attributes import check_settings, in_full
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
-from airflow_provider_klaviyo.campaigns.values import Field, filled
-from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
-from airflow_provider_klaviyo.operators.campaigns.settings import check_settings, in_full
+from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled
+from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,12 +93,11 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
 
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.api.campaigns import clone_campaign
-        from airflow_provider_klaviyo.resume.edits import keep, of_new
-        from airflow_provider_klaviyo.resume.make import make_once
-        from airflow_provider_klaviyo.resume.notes import Subject
-        from airflow_provider_klaviyo.resume.settings import write_settings
-        from airflow_provider_klaviyo.resume.source import audiences_of, channel_of_source, kept_from
-        from airflow_provider_klaviyo.resume.state import TaskState
+        from airflow_provider_klaviyo.drafts.draft import write_settings
+        from airflow_provider_klaviyo.drafts.edits import keep, of_new
+        from airflow_provider_klaviyo.drafts.source import audiences_of, channel_of_source, kept_from
+        from airflow_provider_klaviyo.never_twice.make import make_once
+        from airflow_provider_klaviyo.never_twice.notes import Subject, TaskState
 
         now, revision = datetime.now(UTC), self.hook.api_revision
         self._overrides(revision=revision, now=now)

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.campaigns.messages import check_message
-from airflow_provider_klaviyo.campaigns.values import Field, is_template
-from airflow_provider_klaviyo.hooks.arguments import check_choice
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
-from airflow_provider_klaviyo.operators.campaigns.settings import check_settings, in_full
+from airflow_provider_klaviyo.campaigns.attributes import check_settings, in_full
+from airflow_provider_klaviyo.campaigns.content import check_message
+from airflow_provider_klaviyo.campaigns.values import Field, check_choice, is_template
+from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,11 +93,10 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
 
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.api.campaigns import create_campaign
-        from airflow_provider_klaviyo.resume.edits import keep, of_new
-        from airflow_provider_klaviyo.resume.make import make_once
-        from airflow_provider_klaviyo.resume.notes import Subject
-        from airflow_provider_klaviyo.resume.settings import write_settings
-        from airflow_provider_klaviyo.resume.state import TaskState
+        from airflow_provider_klaviyo.drafts.draft import write_settings
+        from airflow_provider_klaviyo.drafts.edits import keep, of_new
+        from airflow_provider_klaviyo.never_twice.make import make_once
+        from airflow_provider_klaviyo.never_twice.notes import Subject, TaskState
 
         attributes, messages = self._checked(revision=self.hook.api_revision, now=datetime.now(UTC))
         made = make_once(

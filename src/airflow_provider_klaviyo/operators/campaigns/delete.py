@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.hooks.arguments import check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
+from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,11 +35,37 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
         check_id("campaign_id", campaign_id)
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.delete import delete
-        from airflow_provider_klaviyo.resume.state import TaskState
-
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
-        delete(self.hook, TaskState(context), self.campaign_id)
+        self._delete(is_first_try=context["ti"].try_number == 1)
         self.log.info("Campaign %s is deleted.", self.campaign_id)
         return self.campaign_id
+
+    def _delete(self, *, is_first_try: bool) -> None:
+        """When this returns, the campaign is gone."""
+        from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+
+        try:
+            status = str(self.hook.get_campaign(self.campaign_id).attributes["status"])
+        except KlaviyoNotFoundError as error:
+            if is_first_try:
+                error.message += " There is nothing to delete: check the id."
+                raise
+            self.log.info("Campaign %s is gone already.", self.campaign_id)
+            return
+        if status == CampaignStatus.SENT:
+            raise KlaviyoRefusedError(
+                f"Campaign {self.campaign_id} is {status!r} and was not deleted: its figures would go with it. "
+                f"Archive it in Klaviyo to have it out of the way."
+            )
+        if status != CampaignStatus.DRAFT and not is_cancelled(status):
+            raise KlaviyoRefusedError(
+                f"Campaign {self.campaign_id} is {status!r} and was not deleted: it is on its way to people. Stop it "
+                f"first (KlaviyoCancelCampaignSendOperator)."
+            )
+        try:
+            self.hook.delete_campaign(self.campaign_id)
+        except KlaviyoNotFoundError:
+            self.log.info(
+                "Campaign %s is gone: the first of two deletes was carried out, and its answer lost.", self.campaign_id
+            )

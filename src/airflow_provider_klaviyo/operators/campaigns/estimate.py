@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.values import is_template
-from airflow_provider_klaviyo.hooks.arguments import check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
+from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoConflictError, KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.values import check_id, is_template
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_klaviyo.campaigns.wait import WaitEvent
+
+ATTEMPTS = 3
+"""How often a count is started whose start is not answered."""
 
 
 class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
@@ -57,14 +58,13 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
         return minimum, maximum
 
     def execute(self, context: Context) -> int:
-        from airflow_provider_klaviyo.resume.estimate import start_estimation
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoRecipientEstimationJobTrigger
 
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self._bounds(rendered=True)
         self.show_link(context, self.campaign_id)
-        start_estimation(self.hook, self.campaign_id)
+        self._start()
         trigger = KlaviyoRecipientEstimationJobTrigger(
             campaign_id=self.campaign_id,
             deadline=self.deadline(context),
@@ -73,6 +73,23 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
             revision=self.revision,
         )
         return int(self.wait_for(context, trigger))
+
+    def _start(self) -> None:
+        """Start a count, or go on with the one that is running; started twice, it is counted twice, and that is all.
+
+        :raises KlaviyoAmbiguousWriteError: the start was not answered, :data:`ATTEMPTS` times.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self.hook.start_estimation(self.campaign_id)
+                return
+            except KlaviyoConflictError:
+                self.log.info("Klaviyo is already counting the recipients of campaign %s.", self.campaign_id)
+                return
+            except KlaviyoAmbiguousWriteError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                self.log.warning("%s Counting twice does no harm: starting it again.", error)
 
     def finish(self, context: Context, event: WaitEvent) -> int:
         from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRecipientCountError

@@ -11,11 +11,9 @@ from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, 
 from airflow_provider_klaviyo.api.checks import check_filter, check_paged, facts
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter, parse
-from airflow_provider_klaviyo.campaigns.values import Field, filled, is_template
-from airflow_provider_klaviyo.hooks.arguments import check_choice
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.campaigns.values import Field, check_choice, filled, is_template
 from airflow_provider_klaviyo.operators.rows import check_xcom_size, write_json_lines
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,12 +1,12 @@
-"""What the operators that change a campaign's message share."""
+"""Operators that change a draft's message: its template, its image, its content."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.arguments import check_id
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,7 +40,7 @@ class KlaviyoCampaignMessageOperator(KlaviyoCampaignOperator):
 
     def find_message(self, context: Context) -> tuple[str, Resource]:
         """The campaign's id and its message."""
-        from airflow_provider_klaviyo.resume.drafts import message_in
+        from airflow_provider_klaviyo.drafts.draft import message_in
 
         self.check_rendered()
         self._check_subject(rendered=True)
@@ -53,8 +53,92 @@ class KlaviyoCampaignMessageOperator(KlaviyoCampaignOperator):
 
         :raises KlaviyoRefusedError: the campaign is no draft.
         """
-        from airflow_provider_klaviyo.resume.drafts import require_draft
+        from airflow_provider_klaviyo.drafts.draft import require_draft
 
         campaign_id, message = self.find_message(context)
         require_draft(self.hook, campaign_id)
         return campaign_id, message
+
+
+class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
+    """Give an email campaign its content: a copy of a template.
+
+    Klaviyo copies the template; later changes of it do not reach the campaign, and the copy has an id of its own. Both
+    ids are kept in the XCom ``template``: ``{"message_id", "template_id", "assigned_template_id"}``.
+
+    *Retry*: assigning again replaces the copy by a new one and is harmless to a draft; a lost answer is looked up
+    first. A campaign that is no longer a draft keeps the copy that this task gave it. *Clear*: assigns anew, so that
+    changes of the template get in; a campaign that is no longer a draft keeps what it has.
+    *Rate limit*: 3 requests; 10/s and 150/min per account.
+
+    :param campaign_id: the campaign; it must have one email message. Templated. Give this or ``message_id``.
+    :param message_id: the message. Templated.
+    :param template_id: the template to copy. Templated.
+    :returns: the campaign's id.
+    :raises KlaviyoNotFoundError: no such campaign, message or template.
+    :raises KlaviyoRefusedError: the campaign is no draft.
+    :raises KlaviyoValidationError: it has several messages, or one that is no email.
+    """
+
+    template_fields = ("campaign_id", "message_id", "template_id", *CONNECTION)
+
+    def __init__(self, *, template_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.template_id = template_id
+        check_id("template_id", template_id)
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.drafts.draft import assign_once
+        from airflow_provider_klaviyo.drafts.edits import keep, of_template
+        from airflow_provider_klaviyo.never_twice.notes import TaskState
+
+        self.check_rendered()
+        check_id("template_id", self.template_id, rendered=True)
+        campaign_id, message = self.find_message(context)
+        copy = assign_once(self.hook, TaskState(context), campaign_id, message, self.template_id)
+        ids = {"message_id": message.id, "template_id": self.template_id, "assigned_template_id": copy.id}
+        context["ti"].xcom_push(key="template", value=ids)
+        keep(context, campaign_id, of_template(message.id, copy))
+        self.log.info("Message %s has template %s, a copy of %s.", message.id, copy.id, self.template_id)
+        return campaign_id
+
+
+class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
+    """Give the message of a push or SMS draft an image, in place of the one it had.
+
+    *Retry, kill, clear*: the same image is set again, as long as the campaign is a draft.
+    *Rate limit*: 3 requests; 10/s and 150/min per account.
+
+    :param campaign_id: the campaign; it must have one message. Templated. Give this or ``message_id``.
+    :param message_id: the message. Templated.
+    :param image_id: an image uploaded to Klaviyo. Templated.
+    :returns: the campaign's id.
+    :raises KlaviyoValidationError: the message is an email, or there is no such image.
+    :raises KlaviyoRefusedError: the campaign is no draft; nothing was changed.
+    :raises KlaviyoNotFoundError: no such campaign or message.
+    """
+
+    template_fields = ("campaign_id", "message_id", "image_id", *CONNECTION)
+
+    def __init__(self, *, image_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.image_id = image_id
+        check_id("image_id", image_id)
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.drafts.draft import channel_of
+        from airflow_provider_klaviyo.drafts.edits import keep, of_image
+
+        self.check_rendered()
+        check_id("image_id", self.image_id, rendered=True)
+        campaign_id, message = self.find_draft(context)
+        if channel_of(message) == "email":
+            raise KlaviyoValidationError(
+                f"Message {message.id} of campaign {campaign_id} is an email; Klaviyo takes an image for push and SMS "
+                f"only. An email's images are in its template (KlaviyoAssignTemplateOperator).",
+                pointer="image_id",
+            )
+        self.hook.set_image(message.id, self.image_id)
+        keep(context, campaign_id, of_image(message.id, self.image_id))
+        self.log.info("Message %s of campaign %s has image %s.", message.id, campaign_id, self.image_id)
+        return campaign_id

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_klaviyo.api.errors import KlaviyoError
 from airflow_provider_klaviyo.campaigns import CampaignStatus
-from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoWaitingOperator
+from airflow_provider_klaviyo.campaigns.values import check_choice, check_id
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -94,16 +93,16 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
         check_choice("kill_action", kill_action, ("keep", "revert", "cancel"))
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.fitness import DraftCheck
-        from airflow_provider_klaviyo.resume.send import send_once
-        from airflow_provider_klaviyo.resume.state import TaskState
+        from airflow_provider_klaviyo.drafts.ready import ReadyCheck
+        from airflow_provider_klaviyo.never_twice.notes import TaskState
+        from airflow_provider_klaviyo.never_twice.send import send_once
         from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         self.show_link(context, self.campaign_id)
         deadline = self.deadline(context)
-        is_fit = DraftCheck(
+        is_fit = ReadyCheck(
             self.hook,
             context,
             self.in_backfill,
@@ -141,6 +140,6 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
         self._killed = True
         if self.kill_action == "keep" or self._ti is None:
             return
-        from airflow_provider_klaviyo.resume.kill import stop_now
+        from airflow_provider_klaviyo.never_twice.kill import stop_now
 
         self.log.warning(stop_now(self.hook.get_conn().settings, self._ti, self.campaign_id, self.kill_action))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.values import Field, filled
-from airflow_provider_klaviyo.hooks.arguments import check_choice, check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import KlaviyoCampaignOperator
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoAmbiguousWriteError,
+    KlaviyoConflictError,
+    KlaviyoValidationError,
+)
+from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled, nearest
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,15 +71,72 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
             filled(self.tag, Field("/tag", rendered=rendered))
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.tag import tag, tag_of, untag
-
         self.check_rendered()
         self._check(rendered=True)
         self.show_link(context, self.campaign_id)
-        tag_id = self.tag_id or tag_of(self.hook, str(self.tag), create=self.missing == "create")
-        changed = (tag if self.action == "add" else untag)(self.hook, self.campaign_id, tag_id)
+        tag_id = self.tag_id or self._tag_id(str(self.tag))
+        changed = (self._put_on if self.action == "add" else self._take_off)(tag_id)
         what = "has" if self.action == "add" else "does not have"
         self.log.info(
             "Campaign %s %s tag %s%s.", self.campaign_id, what, tag_id, "" if changed else ", as it was already"
         )
         return self.campaign_id
+
+    def _tag_id(self, name: str) -> str:
+        """The id of the tag with a name.
+
+        :raises KlaviyoValidationError: there is none, or more than one; the message says what to do.
+        :raises KlaviyoAmbiguousWriteError: it is not known if it was made; the next try looks again.
+        """
+        found = self._find(name)
+        if found is None and self.missing == "create":
+            return self._create(name)
+        if found is None:
+            names = [str(tag.attributes.get("name")) for tag in self.hook.get_tags()]
+            hint = nearest(name, names) or " Make it in Klaviyo, or set missing='create'."
+            raise KlaviyoValidationError(f"There is no tag {name!r} in this account.{hint}", pointer="tag")
+        return found
+
+    def _find(self, name: str) -> str | None:
+        found = self.hook.find_tags(name)
+        if len(found) > 1:
+            ids = ", ".join(tag.id for tag in found)
+            raise KlaviyoValidationError(
+                f"There are {len(found)} tags named {name!r} ({ids}); name one with tag_id.", pointer="tag"
+            )
+        return found[0].id if found else None
+
+    def _create(self, name: str) -> str:
+        """A new tag, or the one that somebody (or a call whose answer was lost) has just made."""
+        try:
+            return self.hook.create_tag(name).id
+        except (KlaviyoAmbiguousWriteError, KlaviyoConflictError) as error:
+            self.log.warning("%s Looking whether tag %r is there.", error, name)
+            if made := self._find(name):
+                return made
+            raise
+
+    def _has(self, tag_id: str) -> bool:
+        return tag_id in self.hook.get_campaign_tag_ids(self.campaign_id)
+
+    def _put_on(self, tag_id: str) -> bool:
+        """Put the tag on the campaign; True if it did not have it.
+
+        :raises KlaviyoAmbiguousWriteError: it is not known if it was put there; the next try looks again.
+        """
+        if self._has(tag_id):
+            return False
+        try:
+            self.hook.tag_campaigns(tag_id, [self.campaign_id])
+        except KlaviyoAmbiguousWriteError as error:
+            self.log.warning("%s Looking whether campaign %s has the tag.", error, self.campaign_id)
+            if not self._has(tag_id):
+                raise
+        return True
+
+    def _take_off(self, tag_id: str) -> bool:
+        """Take the tag off the campaign; True if it had it."""
+        if not self._has(tag_id):
+            return False
+        self.hook.untag_campaigns(tag_id, [self.campaign_id])
+        return True

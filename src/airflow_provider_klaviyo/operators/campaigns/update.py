@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.messages import check_message
-from airflow_provider_klaviyo.hooks.arguments import check_id
-from airflow_provider_klaviyo.hooks.tasks import CONNECTION
-from airflow_provider_klaviyo.operators.base import JSON_RENDERERS, KlaviyoCampaignOperator
+from airflow_provider_klaviyo.campaigns.attributes import check_settings
+from airflow_provider_klaviyo.campaigns.content import check_message
+from airflow_provider_klaviyo.campaigns.values import check_id
 from airflow_provider_klaviyo.operators.campaigns.messages import KlaviyoCampaignMessageOperator
-from airflow_provider_klaviyo.operators.campaigns.settings import check_settings
+from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,8 +80,8 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
         return changes
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.drafts import require_draft
-        from airflow_provider_klaviyo.resume.edits import keep, of_campaign
+        from airflow_provider_klaviyo.drafts.draft import require_draft
+        from airflow_provider_klaviyo.drafts.edits import keep, of_campaign
 
         changes = self._changes(revision=self.hook.api_revision, now=datetime.now(UTC))
         self.show_link(context, self.campaign_id)
@@ -118,8 +117,8 @@ class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
         check_message(message, partial=True)
 
     def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.resume.drafts import channel_of
-        from airflow_provider_klaviyo.resume.edits import keep, of_message
+        from airflow_provider_klaviyo.drafts.draft import channel_of
+        from airflow_provider_klaviyo.drafts.edits import keep, of_message
 
         self.check_rendered()
         check_message(self.message, partial=True, rendered=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError
-from airflow_provider_klaviyo.campaigns.wait import Wait
+from airflow_provider_klaviyo.campaigns.wait import Wait, parse
 from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoError, KlaviyoWaitTimeoutError
-from airflow_provider_klaviyo.triggers.events import parse, settle
+from airflow_provider_klaviyo.tasks import raise_or_return
 
 GOOD = {"campaign_id": "C1", "outcome": "done", "status": "Sent"}
 FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None, "pointer": None, "request_id": None}
@@ -45,7 +45,7 @@ FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None
 )
 def test_what_is_no_event_of_ours_is_refused_and_nothing_concluded(event: Any) -> None:
     with pytest.raises(KlaviyoError):
-        settle(parse(event))
+        raise_or_return(parse(event))
 
 
 JSON = st.recursive(
@@ -66,26 +66,28 @@ JSON = st.recursive(
 )
 def test_any_event_is_a_value_or_an_error_of_ours(event: Any) -> None:
     try:
-        found = settle(parse(event))
+        found = raise_or_return(parse(event))
     except KlaviyoError:
         return
     assert found["outcome"] == "done"
 
 
 def test_a_good_end_is_passed_on() -> None:
-    assert settle(parse({**GOOD, "count": 5}))["count"] == 5
+    assert raise_or_return(parse({**GOOD, "count": 5}))["count"] == 5
 
 
 def test_a_bad_end_says_how_and_why() -> None:
     with pytest.raises(KlaviyoCampaignFailed, match=r"C1.*Cancelled: No Recipients.*lists") as caught:
-        settle(parse({**GOOD, "outcome": "failed", "status": "Cancelled: No Recipients", "reason": "Check lists."}))
+        raise_or_return(
+            parse({**GOOD, "outcome": "failed", "status": "Cancelled: No Recipients", "reason": "Check lists."})
+        )
     assert (caught.value.campaign_id, caught.value.status) == ("C1", "Cancelled: No Recipients")
 
 
 @pytest.mark.parametrize(("status", "words"), [("Sending", "'Sending'"), ("", "never seen")])
 def test_a_timeout_says_what_was_seen_last(status: str, words: str) -> None:
     with pytest.raises(KlaviyoWaitTimeoutError, match=words):
-        settle(parse({**GOOD, "outcome": "timeout", "status": status}))
+        raise_or_return(parse({**GOOD, "outcome": "timeout", "status": status}))
 
 
 KINDS = [value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, KlaviyoApiError)]
@@ -96,11 +98,11 @@ def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
     errors = [{"code": "teapot", "title": "T", "detail": "D", "meta": {"duplicate_profile_id": "P1"}}, {"code": "x"}]
     error = kind("what", status=418, code="teapot", pointer="/data/id", request_id="req-9", errors=errors)
     wait = Wait("C1", deadline=0, interval=1)
-    event = wait.missed(error, now=1.0)
+    event = wait.after_failure(error, now=1.0)
     if event is not None and event["outcome"] == "timeout":
         return
     with pytest.raises(KlaviyoApiError) as caught:
-        settle(parse(json.loads(json.dumps(event))))
+        raise_or_return(parse(json.loads(json.dumps(event))))
     found = caught.value
     assert type(found) is kind
     assert found.__dict__ == error.__dict__
@@ -110,19 +112,19 @@ def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
 def test_what_a_database_does_not_take_is_left_out_of_the_event() -> None:
     plain = {"code": "a", "detail": "x" * 5_000}
     for odd in ({"code": "\0"}, {"code": "\ud800"}, {"code": float("nan")}, {"code": "x" * 6_000}):
-        event = Wait("C1", deadline=9, interval=1).missed(KlaviyoApiError("what", errors=[plain, odd, plain]), now=1.0)
+        event = Wait("C1", deadline=9, interval=1).after_failure(KlaviyoApiError("what", errors=[plain, odd, plain]), now=1.0)
         assert event is not None
         assert event["error"]["errors"] == [plain]
 
 
 def test_an_event_of_an_older_version_has_no_errors() -> None:
     with pytest.raises(KlaviyoAuthError) as caught:
-        settle(parse({**GOOD, "outcome": "error", "error": FACTS}))
+        raise_or_return(parse({**GOOD, "outcome": "error", "error": FACTS}))
     assert (caught.value.errors, caught.value.meta) == ([], {})
 
 
 @pytest.mark.parametrize("kind", ["Exception", "annotations", "__doc__", "KlaviyoError", "os.system", ""])
 def test_a_kind_of_error_that_is_not_known_is_a_plain_api_error(kind: str) -> None:
     with pytest.raises(KlaviyoApiError, match="m") as caught:
-        settle(parse({**GOOD, "outcome": "error", "error": {**FACTS, "kind": kind}}))
+        raise_or_return(parse({**GOOD, "outcome": "error", "error": {**FACTS, "kind": kind}}))
     assert type(caught.value) is KlaviyoApiError
