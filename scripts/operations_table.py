@@ -22,7 +22,7 @@ PACKAGE = "airflow_provider_klaviyo"
 SOURCE = Path(next(iter(airflow_provider_klaviyo.__path__)))
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 CAMPAIGN_PATHS = ("/api/campaigns", "/api/campaign-")
-POLICIES = (f"{PACKAGE}.api.pacing", f"{PACKAGE}.api.wire")
+POLICIES = (f"{PACKAGE}.api.pacing", f"{PACKAGE}.api.message")
 """Modules that name operations to treat them differently, not to call them."""
 
 NOT_CAMPAIGNS_API = ("query_campaign_values",)
