@@ -22,8 +22,9 @@ PACKAGE = "airflow_provider_klaviyo"
 SOURCE = Path(next(iter(airflow_provider_klaviyo.__path__)))
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 CAMPAIGN_PATHS = ("/api/campaigns", "/api/campaign-")
-POLICIES = (f"{PACKAGE}.api.pacing", f"{PACKAGE}.api.wire")
-"""Modules that name operations to treat them differently, not to call them."""
+
+POLICY = f"{PACKAGE}.api.message"
+"""The module that names an operation to treat it differently, not to call it."""
 
 NOT_CAMPAIGNS_API = ("query_campaign_values",)
 
@@ -56,7 +57,7 @@ def render() -> str:
 
 
 def is_of_campaigns_api(known: Operation) -> bool:
-    """Whether an operation is one of Klaviyo's Campaigns API (the values report is of its Reporting API)."""
+    """True if an operation is one of Klaviyo's Campaigns API (the values report is of its Reporting API)."""
     return known.path.startswith(CAMPAIGN_PATHS) and known.id not in NOT_CAMPAIGNS_API
 
 
@@ -86,7 +87,7 @@ def cells(known: Operation) -> tuple[str, ...]:
 
 
 def fits(known: Operation, reached: set[str]) -> bool:
-    """Whether a task that makes these calls is one to name for the operation: a read is named with readers only."""
+    """True if a task that makes these calls is to be named for the operation: a read is named with readers only."""
     return known.method != "GET" or all(operations()[name].method == "GET" for name in reached)
 
 
@@ -135,7 +136,7 @@ class Item:
         self.uses: set[Name] = set()
         for part in ast.walk(node):
             if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in operations():
-                self.operations |= {part.value} if module not in POLICIES else set()
+                self.operations |= {part.value} if module != POLICY else set()
             elif isinstance(part, ast.Name):
                 self.uses.add(imported.get(part.id, (module, part.id)))
             elif isinstance(part, ast.Attribute):

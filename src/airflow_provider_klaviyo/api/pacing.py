@@ -16,16 +16,9 @@ from pathlib import Path
 
 from airflow_provider_klaviyo.api import private
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
-from airflow_provider_klaviyo.api.limits import Budget, Priority
+from airflow_provider_klaviyo.api.limits import Budget
 from airflow_provider_klaviyo.api.limits.store import Store
 from airflow_provider_klaviyo.api.operations import Operation
-
-FIRST = ("send_campaign", "cancel_campaign_send")
-"""What must not wait behind other calls of its kind."""
-
-LAST = ("query_campaign_values", "query_flow_values", "query_form_values", "query_segment_values")
-"""What can wait: downloads of figures."""
-
 
 _ACCOUNT = re.compile(r"\w{1,40}", re.ASCII)
 
@@ -72,14 +65,14 @@ class Pacing:
         :raises KlaviyoRateLimitError: that would take too long; the call was not made.
         """
         self._look_up()
-        slept = self._budget.acquire(operation, _priority(operation))
+        slept = self._budget.acquire(operation)
         self._note(operation)
         return slept
 
     async def await_turn(self, operation: Operation) -> float:
         """As :meth:`wait`, for event loops."""
         self._look_up()
-        slept = await self._budget.aacquire(operation, _priority(operation))
+        slept = await self._budget.aacquire(operation)
         self._note(operation)
         return slept
 
@@ -130,9 +123,3 @@ class Pacing:
 
     def _budget_of(self, account: str) -> Budget:
         return Budget(f"{self._host}/{account}", self._store, share=self._share, max_wait=self.max_wait)
-
-
-def _priority(operation: Operation) -> Priority:
-    if operation.id in FIRST:
-        return "high"
-    return "low" if operation.id in LAST else "normal"

@@ -94,7 +94,7 @@ def test_a_429_is_obeyed_by_every_user_of_the_store(store: Store, account: str) 
     roomy = operation(Limits(burst=10, steady=150))
     Budget(account, store).blocked(roomy, retry_after=67_608)
     with pytest.raises(KlaviyoRateLimitError) as caught:
-        Budget(account, store).acquire(roomy, "high")
+        Budget(account, store).acquire(roomy)
     assert caught.value.retry_after == pytest.approx(67_608, abs=2)
     Budget("another account", store).acquire(roomy)
 
@@ -173,7 +173,7 @@ def test_a_signal_handler_may_call_while_its_thread_holds_the_lock(tmp_path: Pat
     struck = []
 
     def on_kill(number: int, frame: FrameType | None) -> None:
-        budget.acquire(other, "high")
+        budget.acquire(other)
         struck.append(time.monotonic())
 
     holder = sqlite3.connect(tmp_path / "budget.db", isolation_level=None, check_same_thread=False)
@@ -221,7 +221,7 @@ async def test_a_hundred_waiting_coroutines_never_ask_the_store_on_the_loop(stor
     budget = Budget(account, cast("Store", watched), share=1.0)
     busy = operation(Limits(burst=100, steady=1000))
     started = time.monotonic()
-    slept = await asyncio.gather(*(budget.aacquire(busy, "high") for _ in range(100)))
+    slept = await asyncio.gather(*(budget.aacquire(busy) for _ in range(100)))
     assert max(slept) < 0.4
     assert time.monotonic() - started > 0.24
     assert watched.threads

@@ -69,7 +69,7 @@ def test_four_processes_that_sleep_keep_to_the_real_second_and_take_turns(
         budget = Budget(account, cast("Store", noting), share=1.0)
         calls, end = [], time.monotonic() + 2.5
         while time.monotonic() < end:
-            budget.acquire(operation(limits), "high")
+            budget.acquire(operation(limits))
             calls.append((noting.booked, time.time_ns() // 1000))
             time.sleep(0.002)
         return calls

@@ -40,7 +40,7 @@ def test_a_booking_is_the_earliest_instant_that_keeps_to_all_windows(
 
 
 @given(window_sets, st.lists(st.integers(0, 15), max_size=60))
-def test_bookings_of_one_priority_are_in_the_order_of_asking(windows: tuple[Window, ...], gaps: list[int]) -> None:
+def test_bookings_with_one_share_are_in_the_order_of_asking(windows: tuple[Window, ...], gaps: list[int]) -> None:
     pool, now, latest = Pool(), 0, 0
     for gap in gaps:
         now += gap
@@ -64,7 +64,7 @@ events = st.lists(
 @given(window_sets, events)
 @settings(max_examples=300)
 def test_no_rolling_window_is_exceeded_whatever_happens(windows: tuple[Window, ...], happenings: list[Any]) -> None:
-    """Priorities, refusals, blocks, returned instants and a clock that is set back, in any order.
+    """Different shares, refusals, blocks, returned instants and a clock that is set back, in any order.
 
     The judge sees real time; the pool sees a clock that may be set back. ``waiting`` maps an instant to what the pool
     called it when it was booked.

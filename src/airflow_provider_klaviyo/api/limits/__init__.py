@@ -7,7 +7,7 @@ sleeps until it. Nothing is held while it sleeps, so a killed process blocks nob
 
 ================  ===================================================================================================
 ``budget``        :class:`Budget`: what the transports use
-``windows``       limits, share and priority as plain windows
+``windows``       a share of the limits as plain windows
 ``schedule``      the arithmetic: the next legal instant, as a pure function
 ``store``         where bookings are kept, as a protocol; and the simplest one, in memory
 ``sqlite``        one host: a file
@@ -22,6 +22,5 @@ from __future__ import annotations
 from airflow_provider_klaviyo.api.limits.budget import Budget
 from airflow_provider_klaviyo.api.limits.fallback import shared_store
 from airflow_provider_klaviyo.api.limits.store import MemoryStore
-from airflow_provider_klaviyo.api.limits.windows import Priority
 
-__all__ = ["Budget", "MemoryStore", "Priority", "shared_store"]
+__all__ = ["Budget", "MemoryStore", "shared_store"]

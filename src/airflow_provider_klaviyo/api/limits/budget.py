@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.limits.store import Reservation, Store
-from airflow_provider_klaviyo.api.limits.windows import DAY, SECOND, Priority, windows
+from airflow_provider_klaviyo.api.limits.windows import DAY, SECOND, windows
 from airflow_provider_klaviyo.api.operations import Operation
 
 WORTH_TELLING = 5.0
@@ -25,8 +25,8 @@ log = logging.getLogger("airflow_provider_klaviyo.api.limits")
 class Budget:
     """Paces the calls of one account, together with every other process that uses the same store.
 
-    Within one operation and priority, calls are let through in the order in which they asked. A call that is killed or
-    cancelled while it waits loses at most the instant it had booked, and holds up nobody.
+    Calls of one operation are let through in the order in which they asked. A call that is killed or cancelled while it
+    waits loses at most the instant it had booked, and holds up nobody.
 
     :param account: what the limits are counted by: Klaviyo's account id, or a hash that stands for it. Two connections
         to one account need the same value. It is stored as it is, so it must not be a key.
@@ -53,14 +53,14 @@ class Budget:
         self.max_wait = max_wait
         self._store = store
 
-    def acquire(self, operation: Operation, priority: Priority = "normal") -> float:
+    def acquire(self, operation: Operation) -> float:
         """Sleep until the call may be made.
 
         :returns: for how many seconds.
         :raises KlaviyoRateLimitError: that would take longer than ``max_wait``. Nothing is booked.
         """
         slept = 0
-        for booked in self._bookings(operation, priority):
+        for booked in self._bookings(operation):
             slept += booked.wait
             try:
                 time.sleep(booked.wait / SECOND)
@@ -69,10 +69,10 @@ class Budget:
                 raise
         return slept / SECOND
 
-    async def aacquire(self, operation: Operation, priority: Priority = "normal") -> float:
+    async def aacquire(self, operation: Operation) -> float:
         """As :meth:`acquire`, for event loops: the store is asked in a thread, and the loop stays free."""
         slept = 0
-        bookings = self._bookings(operation, priority)
+        bookings = self._bookings(operation)
         while (booked := await asyncio.to_thread(next, bookings, None)) is not None:
             slept += booked.wait
             try:
@@ -96,16 +96,16 @@ class Budget:
 
     def charge(self, operation: Operation) -> None:
         """Book a call that was made already, under another account's name."""
-        self._store.reserve(self._pool(operation), windows(operation.limits, self.share, "high"), DAY)
+        self._store.reserve(self._pool(operation), windows(operation.limits, self.share), DAY)
 
     async def ablocked(self, operation: Operation, retry_after: float) -> None:
         """As :meth:`blocked`, for event loops."""
         await asyncio.to_thread(self.blocked, operation, retry_after)
 
-    def _bookings(self, operation: Operation, priority: Priority) -> Iterator[Reservation]:
+    def _bookings(self, operation: Operation) -> Iterator[Reservation]:
         """Book instants, each to be slept until, until one of them holds."""
         pool = self._pool(operation)
-        limits = windows(operation.limits, self.share, priority)
+        limits = windows(operation.limits, self.share)
         latest = time.monotonic() + self.max_wait
         while True:
             patience = max(0, round((latest - time.monotonic()) * SECOND))
