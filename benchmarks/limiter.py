@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import Any
 
 from airflow_provider_klaviyo.api import operations
-from airflow_provider_klaviyo.api.limits import Budget, shared_store
+from airflow_provider_klaviyo.api.limits import Budget, shared_bookings
 from benchmarks.report import Goal, Say, Section, table
 
 BURST, STEADY = 10, 150
@@ -59,7 +59,7 @@ def ours(share: float = 1.0, *, redis: bool = False) -> Make:
     assert (operation.limits.burst, operation.limits.steady) == (BURST, STEADY)
 
     def make(directory: str, redis_url: str) -> Acquire:
-        budget = Budget("account", shared_store(redis_url if redis else f"{directory}/budget.db"), share=share)
+        budget = Budget("account", shared_bookings(redis_url if redis else f"{directory}/budget.db"), share=share)
         return lambda: budget.acquire(operation)
 
     return make

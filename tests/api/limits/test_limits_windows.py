@@ -6,8 +6,7 @@ import pytest
 
 from airflow_provider_klaviyo.api import operations
 from airflow_provider_klaviyo.api.limits import schedule
-from airflow_provider_klaviyo.api.limits.schedule import Pool
-from airflow_provider_klaviyo.api.limits.windows import DAY, MINUTE, SECOND, Window, windows
+from airflow_provider_klaviyo.api.limits.schedule import DAY, MINUTE, SECOND, Pool, Window, windows
 from airflow_provider_klaviyo.api.operations import Limits
 from tests.api.limits.checker import keeps
 
@@ -42,7 +41,7 @@ def test_a_crowd_of_calls_uses_the_full_share_and_never_more(name: str, share: f
     limits = operations.get(name).limits
     per_second, per_minute = max(1, int(limits.burst * share)), max(1, int(limits.steady * share))
     pool, allowed = Pool(), windows(limits, share)
-    booked = [schedule.reserve(pool, 0, allowed, FOREVER)[0] for _ in range(3 * per_minute)]
+    booked = [schedule.book(pool, 0, allowed, FOREVER)[0] for _ in range(3 * per_minute)]
     assert keeps(booked, [Window(per_minute, MINUTE), Window(per_second, SECOND)])
     assert sum(at < MINUTE for at in booked) == per_minute
     assert sum(at < SECOND for at in booked) == per_second
@@ -52,7 +51,7 @@ def test_get_campaign_is_called_135_times_a_minute_and_9_times_a_second_of_150_a
     limits = operations.get("get_campaign").limits
     assert (limits.burst, limits.steady) == (10, 150)
     pool, allowed = Pool(), windows(limits, 0.9)
-    booked = [schedule.reserve(pool, 0, allowed, FOREVER)[0] for _ in range(300)]
+    booked = [schedule.book(pool, 0, allowed, FOREVER)[0] for _ in range(300)]
     assert [sum(start <= at < start + SECOND for at in booked) for start in (0, booked[9])] == [9, 9]
     assert [sum(start <= at < start + MINUTE for at in booked) for start in (0, booked[135])] == [135, 135]
 
@@ -62,12 +61,12 @@ def test_the_guard_costs_no_published_operation_a_call_per_minute() -> None:
         pool = Pool()
         allowed = windows(limits, 1.0)
         calls = min(limits.steady, limits.daily or limits.steady)
-        last = [schedule.reserve(pool, 0, allowed, FOREVER)[0] for _ in range(calls)][-1]
+        last = [schedule.book(pool, 0, allowed, FOREVER)[0] for _ in range(calls)][-1]
         assert last < MINUTE, limits
 
 
 def test_a_burst_is_handed_out_one_by_one_within_a_quarter_of_a_second() -> None:
     pool = Pool()
     allowed = windows(Limits(10, 150), 1.0)
-    booked = [schedule.reserve(pool, 0, allowed, SECOND)[0] for _ in range(10)]
+    booked = [schedule.book(pool, 0, allowed, SECOND)[0] for _ in range(10)]
     assert booked == [number * 25_000 for number in range(10)]

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_provider_klaviyo.api.limits import schedule
-from airflow_provider_klaviyo.api.limits.process import LOCK, open_here
-from airflow_provider_klaviyo.api.limits.schedule import Pool
-from airflow_provider_klaviyo.api.limits.store import Reservation, StoreError, clock
-from airflow_provider_klaviyo.api.limits.windows import DAY, Window
+from airflow_provider_klaviyo.api.limits.bookings import LOCK, Booking, BookingsError, clock, open_here
+from airflow_provider_klaviyo.api.limits.schedule import DAY, Pool, Window
 
 T = TypeVar("T")
 
@@ -38,7 +36,7 @@ CREATE TABLE IF NOT EXISTS pools (
 """
 
 
-class SQLiteStore:
+class SQLiteBookings:
     """Keeps bookings in one file for all processes of this host.
 
     The file is opened on first use, and again after a fork or when it was deleted or replaced. It holds no secret and
@@ -56,8 +54,8 @@ class SQLiteStore:
     def __str__(self) -> str:
         return str(self.path)
 
-    def reserve(self, pool: str, windows: Sequence[Window], max_wait: int) -> Reservation:
-        return Reservation(*self._update(pool, lambda state, now: schedule.reserve(state, now, windows, max_wait)))
+    def book(self, pool: str, windows: Sequence[Window], max_wait: int) -> Booking:
+        return Booking(*self._update(pool, lambda state, now: schedule.book(state, now, windows, max_wait)))
 
     def stands(self, pool: str, at: int) -> bool:
         return self._locked(lambda connection: _load(connection, pool).blocked_until <= at)
@@ -90,13 +88,13 @@ class SQLiteStore:
 
     def _locked(self, step: Callable[[sqlite3.Connection], T]) -> T:
         if not LOCK.acquire(timeout=BUSY_TIMEOUT):
-            raise StoreError("other threads of this process are waiting for it already")
+            raise BookingsError("other threads of this process are waiting for it already")
         try:
             return step(self._open())
         except BaseException as error:
             self.close()  # and with it a transaction that was cut short, by an error or by a signal
             if isinstance(error, sqlite3.Error | OSError):
-                raise StoreError(f"{type(error).__name__}: {error}") from error
+                raise BookingsError(f"{type(error).__name__}: {error}") from error
             raise
         finally:
             LOCK.release()
