@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import airflow_provider_klaviyo
-from airflow_provider_klaviyo.api.operations import REVISIONS, Operation, operations
+from airflow_provider_klaviyo.api.operations import Operation, operations, revisions
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
 
 PACKAGE = "airflow_provider_klaviyo"
@@ -50,7 +50,7 @@ def render() -> str:
     rows = list(operations().values())
     campaigns = [known for known in rows if is_of_campaigns_api(known)]
     others = [known for known in rows if not is_of_campaigns_api(known)]
-    parts = [HEAD.format(revisions=" and ".join(REVISIONS), count=len(rows))]
+    parts = [HEAD.format(revisions=" and ".join(revisions()), count=len(rows))]
     parts.append(f"## The Campaigns API\n\n{len(campaigns)} operations.\n\n{table(campaigns)}")
     parts.append(f"## All others\n\n{len(others)} operations.\n\n{table(others)}")
     return "\n".join(parts)
@@ -70,7 +70,7 @@ def table(rows: Iterable[Operation]) -> str:
 def cells(known: Operation) -> tuple[str, ...]:
     """One row."""
     names = "<br>".join(f"`{name}`" for name in (known.id, *known.aliases))
-    since = f"<br>since {known.revisions[0]}" if known.revisions != REVISIONS else ""
+    since = f"<br>since {known.revisions[0]}" if known.revisions != revisions() else ""
     methods = hook_methods().get(known.id) or ["call"]
     callers = [name for name, reached in tasks().items() if known.id in reached and fits(known, reached)]
     limits = [f"{known.limits.burst}/s", f"{known.limits.steady}/min"]
