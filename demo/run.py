@@ -106,7 +106,7 @@ def read(sandbox: Sandbox, what: str) -> Sequence[Mapping[str, Any]]:
 
 
 def describe_send(send: Mapping[str, Any]) -> str:
-    """Return one line on a send: name, channel, number of recipients and a few addresses."""
+    """Return one line on a send: its name, channel, number of recipients and a few addresses."""
     addresses = send["addresses"]
     samples = ", ".join(addresses[:SAMPLE_ADDRESSES]) + (", …" if len(addresses) > SAMPLE_ADDRESSES else "")
     return f"{send['name']!r} by {send['channel']} to {send['recipients']}: {samples}"

@@ -9,7 +9,7 @@ or replaces it; the other revisions stay as they are, and their documents are no
 
 ``<revision>.json``
     The large one that only validation loads: per operation its method, path, aliases, rate limits, scopes, success
-    statuses, whether a success comes with a document, its query parameters, filters, request body and answer as JSON
+    statuses, if a success comes with a document, its query parameters, filters, request body and answer as JSON
     Schema; and the component schemas they refer to.
 ``operations.json``
     The small table that every process loads, made from all of the large ones: per operation its first facts, and the
@@ -144,7 +144,7 @@ def write(path: Path, value: Any, *, one_row_per: str) -> None:
 
 
 def write_table() -> None:
-    """Write the table of all operations anew, from the revisions that are there."""
+    """Write the table of all operations again, from the revisions that are there."""
     revisions = sorted(path for path in TARGET.glob("*.json") if path.name != TABLE)
     distilled = [json.loads(path.read_text(encoding="utf-8")) for path in revisions]
     write(TARGET / TABLE, merge(distilled), one_row_per="operations")

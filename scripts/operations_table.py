@@ -3,7 +3,7 @@
 
     python -m scripts.operations_table
 
-What is published is read from the package's table of operations, and who calls what from the package's source: each
+What is published is read from the package's table of operations, and what calls it from the package's source: each
 function and class, the functions and classes it names, and so on down to the operations that are named.
 """
 
@@ -118,7 +118,7 @@ def tasks() -> dict[str, set[str]]:
 
 
 def reachable(start: Name) -> set[str]:
-    """The operations that something comes to call, by whatever it uses."""
+    """The operations that something calls, itself or through what it uses."""
     seen, left = {start}, [start]
     while left:
         new = code()[left.pop()].uses - seen

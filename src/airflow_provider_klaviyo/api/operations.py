@@ -46,7 +46,7 @@ class Operation:
     :param limits: published rate limits.
     :param scopes: the scopes an API key needs, all of them.
     :param success: documented success statuses. The live service may answer another 2xx.
-    :param document: whether a success comes with a JSON:API document, by what Klaviyo publishes.
+    :param document: True if a success comes with a JSON:API document, by what Klaviyo publishes.
     :param revisions: those of :func:`revisions` that have this operation, oldest first.
     """
 

@@ -47,7 +47,7 @@ def paces_in_process(budget: Budget) -> bool:
 
 
 def corrupt(path: Path) -> None:
-    path.write_bytes(b"this is no database" * 500)
+    path.write_bytes(b"this is not a database" * 500)
 
 
 def a_directory_in_its_place(path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_file_that_was_deleted_is_made_again_and_shared_again(
     assert not warnings(caplog)
 
 
-def test_a_file_that_works_again_is_used_again_and_said_to_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_works_again_is_used_again_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "budget.db"
     caplog.set_level(logging.INFO, LOGGER)
     corrupt(path)

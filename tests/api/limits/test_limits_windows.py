@@ -47,15 +47,6 @@ def test_a_crowd_of_calls_uses_the_full_share_and_never_more(name: str, share: f
     assert sum(at < SECOND for at in booked) == per_second
 
 
-def test_get_campaign_is_called_135_times_a_minute_and_9_times_a_second_of_150_and_10() -> None:
-    limits = operations.get("get_campaign").limits
-    assert (limits.burst, limits.steady) == (10, 150)
-    pool, allowed = Pool(), windows(limits, 0.9)
-    booked = [schedule.book(pool, 0, allowed, FOREVER)[0] for _ in range(300)]
-    assert [sum(start <= at < start + SECOND for at in booked) for start in (0, booked[9])] == [9, 9]
-    assert [sum(start <= at < start + MINUTE for at in booked) for start in (0, booked[135])] == [135, 135]
-
-
 def test_the_guard_costs_no_published_operation_a_call_per_minute() -> None:
     for limits in {operation.limits for operation in operations.operations().values()}:
         pool = Pool()

@@ -33,7 +33,7 @@ class Closeable(Protocol):
 
 LOCK = threading.RLock()
 """Held for microseconds, or as long as a file is locked by another process; never while a caller sleeps. Reentrant,
-because Airflow calls ``on_kill`` from a signal handler, which may strike while its thread holds the lock."""
+because Airflow calls ``on_kill`` from a signal handler, which may run while its thread has the lock."""
 
 open_here: WeakSet[Closeable] = WeakSet()
 """What has something open that a child must not inherit. Guarded by :data:`LOCK`."""
@@ -78,7 +78,7 @@ class Bookings(Protocol):
         """True if a booked instant still holds: no block has come over it since."""
 
     def block(self, pool: str, length: int) -> None:
-        """Let nobody call for ``length`` from now on."""
+        """Allow no call for ``length`` from now on."""
 
     def release(self, pool: str, at: int) -> None:
         """Give a booked instant back."""

@@ -26,7 +26,7 @@ BURST_TIME = SECOND // 4
 first would take them all, whoever asked first; so each is handed out in turn."""
 
 HORIZON = 2 * DAY
-"""How far ahead of its time a pool can know anything: nothing is booked, and nobody kept off, for more than a day."""
+"""How far ahead of its time a pool can know anything: no booking and no block reaches further than a day."""
 
 LATEST = 2**53
 """No instant is later: up to here, Redis' numbers are exact. It is in the year 2255."""
@@ -64,7 +64,7 @@ class Pool:
     """What is known of one operation in one account. Its time is the clock's plus ``lag``, so that it never goes back.
 
     :param grants: booked instants, ascending; past ones are kept as long as a window may still hold them.
-    :param blocked_until: nobody may call before this instant, because Klaviyo said so.
+    :param blocked_until: no call may be made before this instant: Klaviyo answered 429.
     :param seen: the latest instant observed.
     :param lag: by how much the clock has been set back in all.
     :param floor: no new instant is booked before this one.
@@ -99,7 +99,7 @@ def book(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) -> tu
 
 
 def block(pool: Pool, clock: int, length: int) -> None:
-    """Let nobody call for ``length``. Instants booked in that time are void: their holders have to book again."""
+    """Allow no call for ``length``. Instants booked in that time are void: those who wait for them book again."""
     now = observe(pool, clock)
     pool.blocked_until = max(pool.blocked_until, now + length)
     del pool.grants[bisect_right(pool.grants, now) : bisect_left(pool.grants, pool.blocked_until)]
@@ -117,7 +117,7 @@ def observe(pool: Pool, clock: int) -> int:
 
     When the clock was set back, how much time really passed is not known, so none is assumed to have. What was booked
     in the past then seems more recent than it is, which is safe. What is booked ahead seems later than it is, so
-    newcomers are kept behind it. A clock that is set forward cannot be told from time passing.
+    newcomers are kept behind it. A clock that is set forward looks like time passing.
     """
     now = clock + pool.lag
     if now < pool.seen:

@@ -19,7 +19,7 @@ from airflow_provider_klaviyo.api.limits.schedule import DAY, Pool, Window
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 1.0
-"""Seconds to wait for another process that holds the file; a booking holds it for some 50 microseconds."""
+"""Seconds to wait for another process that has the file locked; a booking locks it for some 50 microseconds."""
 
 KEEP = 2 * DAY
 """Pools that nobody used for so long are dropped when a process opens the file."""
@@ -39,8 +39,8 @@ CREATE TABLE IF NOT EXISTS pools (
 class SQLiteBookings:
     """Keeps bookings in one file for all processes of this host.
 
-    The file is opened on first use, and again after a fork or when it was deleted or replaced. It holds no secret and
-    nothing that is of use for longer than a day: it may be deleted at any time.
+    The file is opened on first use, and again after a fork or when it was deleted or replaced. It has no secret in it
+    and nothing that is of use for longer than a day: it may be deleted at any time.
 
     :param path: the file; missing directories are made. It is for one user, and a link in its place is not followed. It
         must lie on a local disk: processes share memory with its help, which network file systems do not offer.
@@ -67,7 +67,7 @@ class SQLiteBookings:
         self._update(pool, lambda state, _: schedule.release(state, at))
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again. The caller holds the process's lock."""
+        """Let go of the file; the next use opens it again. The caller has the process's lock."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
