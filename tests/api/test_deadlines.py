@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_klaviyo.api import body as bodies
+from airflow_provider_klaviyo.api import message
 from airflow_provider_klaviyo.api import oauth, retry
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.calls import Call, call
@@ -258,7 +258,7 @@ def bomb(size: int) -> bytes:
 
 
 def test_a_bomb_is_stopped_early_and_takes_no_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MAX_BODY", 2_000_000)
+    monkeypatch.setattr(message, "MAX_BODY", 2_000_000)
     with Scripted(http(200, bomb(500_000_000), Content_Encoding="gzip")) as server:
         tracemalloc.start()
         with pytest.raises(KlaviyoAmbiguousWriteError, match="more than 2,000,000 bytes"):
@@ -269,7 +269,7 @@ def test_a_bomb_is_stopped_early_and_takes_no_memory(run: Run, monkeypatch: pyte
 
 
 def test_the_bound_holds_for_what_is_not_coded_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MAX_BODY", 100_000)
+    monkeypatch.setattr(message, "MAX_BODY", 100_000)
     fits = json.dumps({"data": {"type": "t", "id": "x" * 90_000}}).encode()
     with Scripted(http(200, fits), http(200, fits + b" " * 20_000)) as server:
         assert run(server.url, post()).status == 200

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.api import retry
-from airflow_provider_klaviyo.drafts.ready import DraftCheck
+from airflow_provider_klaviyo.drafts.ready import ReadyCheck
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoAmbiguousWriteError,
     KlaviyoError,
@@ -101,7 +101,7 @@ def test_a_try_during_whose_checks_another_has_sent_adopts_that_send(
     klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = send()
-    sent = overtaken_after(DraftCheck, "__call__", task, monkeypatch)
+    sent = overtaken_after(ReadyCheck, "__call__", task, monkeypatch)
     assert task.run() == DRAFT_EMAIL
     assert sent == [DRAFT_EMAIL]
     assert klaviyo.counted()["send_campaign"] == 1

@@ -113,7 +113,7 @@ async def test_a_deleted_campaign_fails_its_own_wait_alone(klaviyo: Klaviyo) -> 
 
 async def test_an_id_that_klaviyo_refuses_fails_its_own_wait_alone(klaviyo: Klaviyo) -> None:
     klaviyo.fail("get_campaigns", "status_before_commit", status=400, times=None)
-    running = start(until_sent(SENT), until_sent("no such id"))
+    running = start(until_sent(SENT), until_sent("no-such-id"))
     done, failed = await asyncio.gather(*running)
     assert klaviyo.fired()[0] > 0
     assert done["outcome"] == "done"
