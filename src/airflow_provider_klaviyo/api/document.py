@@ -98,7 +98,7 @@ class Resource:
             raise self._odd(f"relationships.{name}", data, "related resources with ids")
         return ids
 
-    def tells(self, name: str) -> bool:
+    def has_related(self, name: str) -> bool:
         """True if the answer has what is related under that name (``null``: nothing is)."""
         return "data" in self._relationship(name)
 

@@ -1,4 +1,4 @@
-"""Reading one value of a campaign, or one argument of a task: refuse it with a reason, or return it as it is to be sent.
+"""Reading one value of a campaign, or one argument of a task: refuse it, or return it as it is to be sent.
 
 Values are judged twice. When a DAG is imported, some are still Jinja, or the output of an upstream task: these
 are left alone. After Airflow has rendered them they are judged again, as what is sent; numbers and booleans may then
