@@ -187,9 +187,11 @@ def parse(text: str) -> Filter:
 
 def _clause(operator: str, field: str, value: object) -> Clause:
     if operator not in KINDS:
-        raise _refusal(f"{operator!r} is no filter operator.{nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")
+        raise _refusal(
+            f"{operator!r} is not a filter operator.{nearest(operator, KINDS)} There are: {', '.join(KINDS)}."
+        )
     if not NAME.fullmatch(field):
-        raise _refusal(f"{field!r} is no field name. Letters, digits and . _ $ - are allowed in one.")
+        raise _refusal(f"{field!r} is not a field name. Letters, digits and . _ $ - are allowed in one.")
     kinds = KINDS[operator]
     where = f"{operator}({field}, …)"
     if isinstance(value, Iterable) and not isinstance(value, str):
