@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.call import Timing
+from airflow_provider_klaviyo.sandbox.served import Timing
 from benchmarks.report import Goal, Say, Section, table
 from benchmarks.sandbox import KEY, connection, sandbox
 

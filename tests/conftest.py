@@ -14,8 +14,8 @@ from hypothesis import settings
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-klaviyo-tests-"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
-from airflow_provider_klaviyo.sandbox.call import Timing
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from airflow_provider_klaviyo.sandbox.served import Timing
 from tests.support.sandbox import Klaviyo
 
 settings.register_profile("no deadline", deadline=None)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from airflow_provider_klaviyo.api.operations import get
-from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
+from airflow_provider_klaviyo.sandbox.served import HTTPRequest, HTTPResponse
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 
 REVISION = "2026-04-15"
@@ -89,11 +89,11 @@ def prepare(klaviyo: Klaviyo) -> dict[str, str]:
     return known | {"mapped-metric": "revenue"}
 
 
-def ask(klaviyo: Klaviyo, name: str, revision: str, path: str, query: dict[str, str], body: Any) -> Outgoing:
+def ask(klaviyo: Klaviyo, name: str, revision: str, path: str, query: dict[str, str], body: Any) -> HTTPResponse:
     content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {
         "authorization": "Klaviyo-API-Key pk_test",
         "revision": revision,
         "content-type": "application/vnd.api+json",
     }
-    return klaviyo.answer(Incoming(get(name).method, path, query, headers, content))
+    return klaviyo.answer(HTTPRequest(get(name).method, path, query, headers, content))

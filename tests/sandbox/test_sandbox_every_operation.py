@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_klaviyo.api.operations import get, operations
 from airflow_provider_klaviyo.api.schemas import answer_errors, request_errors
-from airflow_provider_klaviyo.sandbox.call import Outgoing
 from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
 from airflow_provider_klaviyo.sandbox.seed import seeded
+from airflow_provider_klaviyo.sandbox.served import HTTPResponse
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from tests.sandbox.prepared import ELSEWHERE, ask, prepare
 from tests.sandbox.valid_requests import Requests
@@ -39,7 +39,7 @@ def klaviyo() -> Klaviyo:
     return Klaviyo(seeded, limits=False)
 
 
-def check(name: str, revision: str, query: dict[str, str], answer: Outgoing) -> None:
+def check(name: str, revision: str, query: dict[str, str], answer: HTTPResponse) -> None:
     """The answer is a success as published, or a refusal in Klaviyo's shape."""
     assert answer.status < 500, answer.body
     sparse = any(parameter.startswith("fields[") for parameter in query)

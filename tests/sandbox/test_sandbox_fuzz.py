@@ -70,7 +70,7 @@ def check_answer(target: Target, asked: Asked, before: str) -> tuple[int, str]:
 
 def state(target: Target) -> str:
     server = target.sandbox._server
-    return json.dumps([server.klaviyo.store.to_json(), server.faults.told()])
+    return json.dumps([server.klaviyo.store.to_json(), server.faults.rows()])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -90,7 +90,7 @@ def test_no_request_is_met_by_a_failure_or_leaves_half_of_itself(target, seed):
                 status, after = check_answer(target, asked, before)
                 statuses[status] += 1
                 committed += after != before
-                if target.sandbox._server.faults.told():
+                if target.sandbox._server.faults.rows():
                     target.sandbox._server.faults.clear()
                     after = state(target)
                 before = after

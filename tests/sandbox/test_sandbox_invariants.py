@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_klaviyo.sandbox import sends
-from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
+from airflow_provider_klaviyo.sandbox import lifecycle
 from airflow_provider_klaviyo.sandbox.clock import Clock
 from airflow_provider_klaviyo.sandbox.seed import seeded
+from airflow_provider_klaviyo.sandbox.served import HTTPRequest, HTTPResponse
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from airflow_provider_klaviyo.sandbox.store import Store
 from tests.sandbox.sandbox_api import REVISION, STILL, campaign
@@ -48,13 +48,13 @@ class Account:
         assigned = {"data": {**message, "relationships": template}}
         assert self.call("POST", "/api/campaign-message-assign-template", assigned).status == 200
 
-    def call(self, method: str, path: str, body: Any = None) -> Outgoing:
+    def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         content = json.dumps(body).encode() if body else b""
-        answer = self.klaviyo.answer(Incoming(method, path, headers=HEADERS, content=content))
+        answer = self.klaviyo.answer(HTTPRequest(method, path, headers=HEADERS, content=content))
         assert answer.status != 500, answer.body
         return answer
 
-    def act(self, action: str) -> Outgoing:
+    def act(self, action: str) -> HTTPResponse:
         match action:
             case "send":
                 return self.call("POST", "/api/campaign-send-jobs", {"data": self.job("campaign-send-job")})
@@ -75,7 +75,7 @@ class Account:
 
     def sends(self) -> list[dict[str, Any]]:
         self.klaviyo.settle()
-        return sends.rows(self.klaviyo.store)
+        return lifecycle.deliveries(self.klaviyo.store)
 
 
 @given(strategy=STRATEGIES, actions=ACTIONS)

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_klaviyo.api.operations import get
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from airflow_provider_klaviyo.sandbox.limits import ThrottledError, Windows
+from airflow_provider_klaviyo.sandbox.windows import ThrottledError, Windows
 from tests.sandbox.sandbox_api import STILL
 
 MINUTE = 1_800_000_000 // 60 * 60

@@ -21,7 +21,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.message import Body, Clock, Outgoing, check_revision, prepare
+from airflow_provider_klaviyo.api.message import Body, Outgoing, ServerClock, check_revision, prepare
 from airflow_provider_klaviyo.api.request import Request, absolute_url
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class KlaviyoAsyncClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self.clock = Clock()
+        self.clock = ServerClock()
         environment = network.route(settings.base_url).for_httpx()
         self._reads = self._pool(environment, keep_alive=5)
         self._writes = self._pool(environment, keep_alive=0)

@@ -28,7 +28,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.api.message import Body, Clock, Outgoing, check_revision, prepare
+from airflow_provider_klaviyo.api.message import Body, Outgoing, ServerClock, check_revision, prepare
 from airflow_provider_klaviyo.api.request import Request, absolute_url
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class KlaviyoClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self.clock = Clock()
+        self.clock = ServerClock()
         self._reads = _session()
         self._writes = _session()
         self._writes.headers["Connection"] = "close"

@@ -210,7 +210,7 @@ class Body:
         return unanswered(self._request, f"answered {self._status} {what}", self._status)
 
 
-class Clock:
+class ServerClock:
     """How far this machine's clock is ahead of Klaviyo's, by the last answer that was dated."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoError,
     KlaviyoNotFoundError,
 )
-from airflow_provider_klaviyo.api.message import Clock
+from airflow_provider_klaviyo.api.message import ServerClock
 from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
@@ -190,7 +190,7 @@ def _note(subject: Subject, campaign_id: str = "", at: float = 0.0) -> CampaignN
     return CampaignNote(id=campaign_id, name=subject.name, channel=subject.channel, source=subject.source, at=at)
 
 
-def _by_klaviyo(intent: IntentNote, clock: Clock) -> IntentNote:
+def _by_klaviyo(intent: IntentNote, clock: ServerClock) -> IntentNote:
     """The intent with its times by Klaviyo's clock, if that is known by now: another worker may read it."""
     if intent.by_klaviyo or not clock.is_known:
         return intent

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_klaviyo.api.operations import Operation, revisions
-from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, nothing_there, refusal
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError, invalid, nothing_there, refusal
 
 REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 SCOPED = "pk_scopes_"
@@ -35,7 +35,7 @@ class Access:
 
 
 Scheme = Callable[[str], Access | None]
-"""Tells who the holder of a credential is; ``None`` when it is not valid."""
+"""Returns the holder of a credential; ``None`` when it is not valid."""
 
 
 def private_key(key: str) -> Access | None:
@@ -73,7 +73,7 @@ def authenticate(header: str | None, schemes: Mapping[str, Scheme]) -> Access:
 
 
 def authorise(access: Access, operation: Operation) -> None:
-    """Let the caller through who has all scopes the operation needs.
+    """Let a caller through that has all scopes the operation needs.
 
     :raises RefusedError: 403.
     """

@@ -8,7 +8,7 @@ sandbox:
 - Whoever is on the list named is only taken off it by unsubscribing.
 - Nobody confirms: on a list with double opt-in, subscribing changes nothing, unless it is a historical import.
 - A row whose identifiers are two people's changes neither; a subscription has no job that could report it.
-- Suppressing an unknown address makes a profile. Who is suppressed already, or is not, is skipped.
+- Suppressing an unknown address makes a profile. A profile that is suppressed already, or is not, is skipped.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.campaigns.status import JobStatus
-from airflow_provider_klaviyo.sandbox.call import Timing
 from airflow_provider_klaviyo.sandbox.clock import iso
-from airflow_provider_klaviyo.sandbox.errors import RefusedError
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.people import Directory, join, leave
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError
+from airflow_provider_klaviyo.sandbox.served import Timing
 from airflow_provider_klaviyo.sandbox.store import Store
 
 IMPORT, SUPPRESS, UNSUPPRESS = (
@@ -30,11 +30,11 @@ IMPORT, SUPPRESS, UNSUPPRESS = (
     "profile-suppression-bulk-delete-job",
 )
 CHANNELS: Mapping[str, str] = {"email": "email", "sms": "sms", "push": "mobile_push"}
-"""The channels of a subscription, and their names in :mod:`~airflow_provider_klaviyo.sandbox.consent`."""
+"""The channels of a subscription, and their names in :mod:`~airflow_provider_klaviyo.sandbox.audience`."""
 LIFTED = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
 
 
-def begin(store: Store, job: Resource, now: float, timing: Timing) -> Resource:
+def begin(store: Store, job: Record, now: float, timing: Timing) -> Record:
     """Accept a job."""
     store.plan(now + timing.queued, what="job begins", type=job.type, id=job.id)
     store.plan(now + timing.queued + timing.working, what="job ends", type=job.type, id=job.id)
@@ -42,7 +42,7 @@ def begin(store: Store, job: Resource, now: float, timing: Timing) -> Resource:
 
 
 def plan_consent(store: Store, data: Mapping[str, Any], now: float, timing: Timing) -> None:
-    """Accept a request to subscribe or unsubscribe, which is no job that can be looked at."""
+    """Accept a request to subscribe or unsubscribe, which is not a job that can be looked at."""
     store.plan(now + timing.queued, what="consent", data=data)
 
 
@@ -59,7 +59,7 @@ def happen(store: Store, at: float, event: Mapping[str, Any]) -> None:
         store.put(done.having(status=JobStatus.COMPLETE, completed_at=iso(at)).knowing(rows=[]))
 
 
-def _import(store: Store, job: Resource, now: str) -> Resource:
+def _import(store: Store, job: Record, now: str) -> Record:
     directory = Directory(store)
     profile_ids, error_ids = [], []
     for number, row in enumerate(job.internal["rows"]):
@@ -88,10 +88,10 @@ def _import_error(store: Store, refused: RefusedError, number: int, row: Mapping
         "source": {"pointer": pointer},
         "original_payload": row,
     }
-    return store.put(Resource("import-error", store.new_id("import-error"), attributes)).id
+    return store.put(Record("import-error", store.new_id("import-error"), attributes)).id
 
 
-def _suppress(store: Store, job: Resource, now: str) -> Resource:
+def _suppress(store: Store, job: Record, now: str) -> Record:
     suppression = {"reason": "USER_SUPPRESSED", "timestamp": now}
     directory = Directory(store)
     completed = 0
@@ -102,7 +102,7 @@ def _suppress(store: Store, job: Resource, now: str) -> Resource:
     return _counted(job, completed)
 
 
-def _unsuppress(store: Store, job: Resource, _: str) -> Resource:
+def _unsuppress(store: Store, job: Record, _: str) -> Record:
     directory = Directory(store)
     named = (directory.find({"email": row}) for row in job.internal["rows"])
     completed = 0
@@ -114,7 +114,7 @@ def _unsuppress(store: Store, job: Resource, _: str) -> Resource:
     return _counted(job, completed)
 
 
-def _members(store: Store, job: Resource) -> Iterator[Resource]:
+def _members(store: Store, job: Record) -> Iterator[Record]:
     for name, type_ in (("lists", "list"), ("segments", "segment")):
         for group_id in job.relationships[name]:
             if group := store.find(type_, group_id):
@@ -123,11 +123,11 @@ def _members(store: Store, job: Resource) -> Iterator[Resource]:
                         yield profile
 
 
-def _counted(job: Resource, completed: int) -> Resource:
+def _counted(job: Record, completed: int) -> Record:
     return job.having(completed_count=completed, skipped_count=job.attributes["total_count"] - completed)
 
 
-WORK: Mapping[str, Callable[[Store, Resource, str], Resource]] = {
+WORK: Mapping[str, Callable[[Store, Record, str], Record]] = {
     IMPORT: _import,
     SUPPRESS: _suppress,
     UNSUPPRESS: _unsuppress,
@@ -173,7 +173,7 @@ def _consents(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _put_consent(store: Store, profile: Resource, consents: Mapping[str, str]) -> None:
+def _put_consent(store: Store, profile: Record, consents: Mapping[str, str]) -> None:
     suppressions = profile.internal["suppressions"]
     if consents.get("email") == "SUBSCRIBED":
         suppressions = [one for one in suppressions if one["reason"] not in LIFTED]

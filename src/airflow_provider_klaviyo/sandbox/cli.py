@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from airflow_provider_klaviyo.api.network import is_loopback
 from airflow_provider_klaviyo.sandbox.clock import FASTEST, Clock
 
 LIMITS = ("on", "off")
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit status.
     """
     arguments = _parser().parse_args(argv)
-    if not (_is_loopback(arguments.host) or arguments.allow_remote):
+    if not (is_loopback(arguments.host) or arguments.allow_remote):
         return _refuse(f"{arguments.host} can be reached from other machines. Add --allow-remote if that is wanted.")
     try:
         asyncio.run(_serve(arguments))
@@ -81,13 +81,6 @@ def _speed(text: str) -> float:
         return Clock(float(text)).speed
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and up to {FASTEST:.0f}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _refuse(why: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import scan
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
-from airflow_provider_klaviyo.sandbox.errors import invalid
+from airflow_provider_klaviyo.sandbox.refusals import invalid
 
 BARE_TYPES: Mapping[str, Callable[[str], Any]] = {
     "boolean": lambda word: {"true": True, "false": False}[word.lower()],

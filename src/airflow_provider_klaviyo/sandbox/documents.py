@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from airflow_provider_klaviyo.api.schemas import published
-from airflow_provider_klaviyo.sandbox import filters, jsontext
-from airflow_provider_klaviyo.sandbox.call import Call
+from airflow_provider_klaviyo.sandbox import conditions, jsontext
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.consent import subscriptions
-from airflow_provider_klaviyo.sandbox.errors import invalid
-from airflow_provider_klaviyo.sandbox.model import KINDS, Resource
+from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
-FieldReader = Callable[[Store, Resource], Any]
+FieldReader = Callable[[Store, Record], Any]
 
 ADDITIONAL: Mapping[str, Mapping[str, FieldReader]] = {
     "list": {"profile_count": lambda _, group: len(group.relationships["profiles"])},
@@ -28,10 +28,10 @@ ADDITIONAL: Mapping[str, Mapping[str, FieldReader]] = {
     },
     "template": {"definition": lambda _, __: None},
 }
-"""Attributes that are only told when ``additional-fields[…]`` asks for them."""
+"""Attributes that are only returned when ``additional-fields[…]`` asks for them."""
 
 
-def document(call: Call, resource: Resource | None) -> dict[str, Any]:
+def document(call: ServedCall, resource: Record | None) -> dict[str, Any]:
     """An answer with one resource, and what ``include`` asks for."""
     links = {"self": call.base + call.target}
     if resource is None:
@@ -41,11 +41,11 @@ def document(call: Call, resource: Resource | None) -> dict[str, Any]:
 
 
 def collection(
-    call: Call, resources: Iterable[Resource], readers: Mapping[str, FieldReader] | None = None
+    call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader] | None = None
 ) -> dict[str, Any]:
     """An answer with one page of resources: filtered, sorted, and with what ``include`` asks for.
 
-    :param readers: how to read a filter's or sort's field where it is no attribute of the resource.
+    :param readers: how to read a filter's or sort's field where it is not an attribute of the resource.
     """
     page, links = _page(call, _selected(call, resources, readers or {}), readers or {})
     answer = {"data": [resource_object(call, resource) for resource in page], "links": links}
@@ -53,19 +53,19 @@ def collection(
 
 
 def identifiers(
-    call: Call, resources: Iterable[Resource], readers: Mapping[str, FieldReader] | None = None
+    call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader] | None = None
 ) -> dict[str, Any]:
     """Like :func:`collection`, with type and id only."""
     page, links = _page(call, _selected(call, resources, readers or {}), readers or {})
     return {"data": [identifier(resource) for resource in page], "links": links}
 
 
-def identifier(resource: Resource) -> dict[str, str]:
+def identifier(resource: Record) -> dict[str, str]:
     """Type and id."""
     return {"type": resource.type, "id": resource.id}
 
 
-def resource_object(call: Call, resource: Resource) -> dict[str, Any]:
+def resource_object(call: ServedCall, resource: Record) -> dict[str, Any]:
     """A resource as JSON:API: with its links, and only the fields asked for. A sparse one has no relationships."""
     attributes = dict(resource.attributes)
     for name in call.listed(f"additional-fields[{resource.type}]"):
@@ -87,7 +87,7 @@ def resource_object(call: Call, resource: Resource) -> dict[str, Any]:
     return shown
 
 
-def targets(store: Store, resource: Resource, name: str) -> list[Resource]:
+def targets(store: Store, resource: Record, name: str) -> list[Record]:
     """The resources a relationship points at: none, one, or many."""
     relation = KINDS[resource.type].relations[name]
     if relation.inverse:
@@ -100,7 +100,7 @@ def targets(store: Store, resource: Resource, name: str) -> list[Resource]:
     return [other for other in found if other is not None]
 
 
-def with_included(call: Call, answer: dict[str, Any], resources: Sequence[Resource]) -> dict[str, Any]:
+def with_included(call: ServedCall, answer: dict[str, Any], resources: Sequence[Record]) -> dict[str, Any]:
     """The answer with the resources that ``include`` asks for, each once."""
     names = call.listed("include")
     if not names:
@@ -115,11 +115,11 @@ def with_included(call: Call, answer: dict[str, Any], resources: Sequence[Resour
     return {**answer, "included": [resource_object(call, other) for other in others.values()]}
 
 
-def _included(call: Call, name: str) -> bool:
+def _included(call: ServedCall, name: str) -> bool:
     return name in call.listed("include")
 
 
-def _linkage(call: Call, resource: Resource, name: str) -> Any:
+def _linkage(call: ServedCall, resource: Record, name: str) -> Any:
     found = [identifier(other) for other in targets(call.store, resource, name)]
     if KINDS[resource.type].relations[name].many:
         return found
@@ -152,7 +152,7 @@ def only(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]
     return result
 
 
-def _field(store: Store, resource: Resource, name: str, readers: Mapping[str, FieldReader]) -> Any:
+def _field(store: Store, resource: Record, name: str, readers: Mapping[str, FieldReader]) -> Any:
     if reader := readers.get(name):
         return reader(store, resource)
     if name == "id":
@@ -163,20 +163,22 @@ def _field(store: Store, resource: Resource, name: str, readers: Mapping[str, Fi
     return value
 
 
-def _selected(call: Call, resources: Iterable[Resource], readers: Mapping[str, FieldReader]) -> list[Resource]:
+def _selected(call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader]) -> list[Record]:
     expression = call.query.get("filter")
     if not expression:
         return list(resources)
     allowed = published(call.operation.id, call.revision).get("filters", {})
-    clauses = filters.check(filters.parse(expression), allowed, call.now)
+    clauses = conditions.check(conditions.parse(expression), allowed, call.now)
 
-    def value(resource: Resource, clause: filters.Clause) -> Any:
+    def value(resource: Record, clause: conditions.Clause) -> Any:
         actual = _field(call.store, resource, clause.field, readers)
         is_time = allowed[clause.field].get("value", {}).get("format") == "date-time"
         return parse_time(actual) if is_time and actual is not None else actual
 
     return [
-        resource for resource in resources if all(filters.holds(clause, value(resource, clause)) for clause in clauses)
+        resource
+        for resource in resources
+        if all(conditions.holds(clause, value(resource, clause)) for clause in clauses)
     ]
 
 
@@ -185,8 +187,8 @@ def _orderable(value: Any) -> tuple[bool, Any]:
 
 
 def _page(
-    call: Call, resources: list[Resource], readers: Mapping[str, FieldReader]
-) -> tuple[list[Resource], dict[str, str | None]]:
+    call: ServedCall, resources: list[Record], readers: Mapping[str, FieldReader]
+) -> tuple[list[Record], dict[str, str | None]]:
     """One page and its links. A cursor names the last resource of the page before, so that a new one shifts nothing."""
     sort = call.query.get("sort", "")
     if sort:
@@ -208,7 +210,7 @@ def _page(
     return page, links
 
 
-def _start(call: Call, resources: Sequence[Resource]) -> int:
+def _start(call: ServedCall, resources: Sequence[Record]) -> int:
     cursor = call.query.get("page[cursor]")
     if not cursor:
         return 0
@@ -220,7 +222,7 @@ def _start(call: Call, resources: Sequence[Resource]) -> int:
     return next((number + 1 for number, resource in enumerate(resources) if resource.id == after), offset)
 
 
-def _with_cursor(call: Call, offset: int, after: str | None) -> str:
+def _with_cursor(call: ServedCall, offset: int, after: str | None) -> str:
     cursor = base64.urlsafe_b64encode(json.dumps([offset, after]).encode()).decode()
     target = urlsplit(call.target)
     query = [(name, value) for name, value in parse_qsl(target.query) if name != "page[cursor]"]

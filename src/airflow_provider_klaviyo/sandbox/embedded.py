@@ -9,12 +9,12 @@ from types import TracebackType
 
 from aiohttp import web
 
-from airflow_provider_klaviyo.sandbox.call import Timing
 from airflow_provider_klaviyo.sandbox.clock import Clock
-from airflow_provider_klaviyo.sandbox.persistence import load, save
 from airflow_provider_klaviyo.sandbox.seed import DEFAULT, seeded
+from airflow_provider_klaviyo.sandbox.served import Timing
 from airflow_provider_klaviyo.sandbox.server import Server
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
+from airflow_provider_klaviyo.sandbox.store import load, save
 
 
 def server(
@@ -28,7 +28,7 @@ def server(
 ) -> Server:
     """A server, not yet listening.
 
-    :param limits: whether rate limits are enforced.
+    :param limits: True if rate limits are enforced.
     :param speed: how many sandbox seconds pass in a real second.
     :param data: where to keep the state; it is taken up again when the file exists.
     :param seed: what the account holds at the start.

@@ -48,7 +48,7 @@ class Examples:
         self.base = base
 
     def resources(self, answer: Schema) -> tuple[list[dict[str, Any]], bool]:
-        """The ``data`` of an answer: one resource in a list, and whether the answer has a list of them."""
+        """The ``data`` of an answer: one resource in a list, and True if the answer has a list of them."""
         data = self._plain(self._plain(answer)["properties"]["data"])
         if data.get("type") == "array":
             return [self.resource(data["items"])], True
@@ -130,7 +130,7 @@ class Examples:
 
     def _plain(self, schema: Schema) -> Schema:
         """The schema without indirection. Of alternatives it is the first; of parts the last, which is the whole: the
-        part before it tells the fields that are only told on request."""
+        part before it returns the fields that are only returned on request."""
         while True:
             if "$ref" in schema:
                 schema = component(schema["$ref"], self.revision)

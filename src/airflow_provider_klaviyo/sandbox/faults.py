@@ -33,7 +33,7 @@ class Rule:
     :param skip: how many matching calls pass before it begins.
     :param status: the status of ``status_…``.
     :param seconds: real seconds of ``delay``.
-    :param when: whether ``delay`` waits ``before`` or ``after`` the write.
+    :param when: True if ``delay`` waits ``before`` or ``after`` the write.
     :param retry_after: the ``Retry-After`` of ``throttle``, or of ``status_…`` when given.
     :param fired: how many calls it has hit so far.
     """
@@ -49,7 +49,7 @@ class Rule:
     fired: int = 0
 
     def matches(self, operation: Operation | None) -> bool:
-        """Whether the rule is about calls of this operation. ``None`` is a call of no published operation."""
+        """True if the rule is about calls of this operation; ``None``: of none that is published."""
         if self.fault == "stale" and (operation is None or operation.id not in STALE_READS):
             return False
         return self.operation == "*" or (operation is not None and operation.id == self.operation)
@@ -133,6 +133,6 @@ class Faults:
             return candidate
         return None
 
-    def told(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """The rules with how often each has fired."""
         return [asdict(rule) for rule in self._rules]

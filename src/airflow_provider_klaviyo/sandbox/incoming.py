@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from airflow_provider_klaviyo.sandbox import jsontext
-from airflow_provider_klaviyo.sandbox.call import Incoming
-from airflow_provider_klaviyo.sandbox.errors import RefusedError, refusal
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError, refusal
+from airflow_provider_klaviyo.sandbox.served import HTTPRequest
 
 HOST = re.compile(r"(?P<name>[\w.-]+|\[[\w:.%]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
 FORM = "multipart/form-data"
@@ -54,7 +54,7 @@ def origin_name(request: web.Request) -> str | None:
     return parts.hostname
 
 
-async def incoming(request: web.Request) -> Incoming:
+async def incoming(request: web.Request) -> HTTPRequest:
     """The request with its body. Header values are read as Latin-1, as the standard has it.
 
     :raises RefusedError: 400 when the body cannot be read, 413 when it is too long.
@@ -65,7 +65,7 @@ async def incoming(request: web.Request) -> Incoming:
         raise refusal(413, "request_too_large", "Request too large.", "The body is too long.") from None
     except Exception as error:  # only the server library reads here: what it raises is about what was sent
         raise _unreadable(f"The body cannot be read: {type(error).__name__}.") from error
-    return Incoming(
+    return HTTPRequest(
         method=request.method,
         path=unquote(urlsplit(request.raw_path).path),
         query=dict(request.query.items()),

@@ -1,4 +1,4 @@
-"""The log of API requests, as ``GET /sandbox/requests`` tells it. It never holds a credential."""
+"""The log of API requests, as ``GET /sandbox/requests`` returns it. It never holds a credential."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ KEPT = 100_000
 class Entry:
     """One request.
 
-    :param operation: operation id; ``None`` when the path is no published operation.
+    :param operation: operation id; ``None`` when the path is not a published operation.
     :param status: the answer's status; ``None`` until there is one, and when the connection was cut.
     :param at: real time of arrival.
-    :param committed: whether a write took effect.
+    :param committed: True if a write took effect.
     :param revision: the revision applied.
     :param fault: the fault that hit the request.
     :param number: its place in the log, from 1 on.
@@ -63,6 +63,6 @@ class Journal:
         """All entries, as they are: not copies."""
         return reversed(self._entries)
 
-    def told(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """All entries as JSON values."""
         return [asdict(entry) for entry in self._entries]

@@ -1,4 +1,4 @@
-"""What happens to a campaign after it was told to go; jobs over profiles are on the same agenda.
+"""What happens to a campaign after it was sent; jobs over profiles are on the same agenda.
 
 Nothing here waits: a send job puts its coming steps on the store's agenda, and :func:`settle` lets happen what is due
 by a time. So the state at any moment follows from the writes before it and from nothing else.
@@ -23,10 +23,10 @@ from airflow_provider_klaviyo.campaigns.status import CampaignStatus as Status
 from airflow_provider_klaviyo.campaigns.status import JobStatus
 from airflow_provider_klaviyo.sandbox import bulk
 from airflow_provider_klaviyo.sandbox.audience import channel, recipients
-from airflow_provider_klaviyo.sandbox.call import Timing
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
-from airflow_provider_klaviyo.sandbox.errors import conflict
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import conflict
+from airflow_provider_klaviyo.sandbox.served import Timing
 from airflow_provider_klaviyo.sandbox.store import Store
 
 HOUR = 3600.0
@@ -40,7 +40,7 @@ def settle(store: Store, now: float) -> None:
             _happen(store, at, event)
 
 
-def send(store: Store, campaign: Resource, now: float, timing: Timing) -> Resource:
+def send(store: Store, campaign: Record, now: float, timing: Timing) -> Record:
     """Accept a send job: the campaign is on its way at once.
 
     :raises RefusedError: 409 when the campaign is cancelled, or is being reverted.
@@ -78,7 +78,7 @@ def send(store: Store, campaign: Resource, now: float, timing: Timing) -> Resour
     )
 
 
-def cancel(store: Store, campaign: Resource, now: float) -> None:
+def cancel(store: Store, campaign: Record, now: float) -> None:
     """Stop for good what was not sent yet.
 
     :raises RefusedError: 409 when there is nothing to stop.
@@ -93,7 +93,7 @@ def cancel(store: Store, campaign: Resource, now: float) -> None:
     )
 
 
-def revert(store: Store, campaign: Resource, now: float, timing: Timing) -> None:
+def revert(store: Store, campaign: Record, now: float, timing: Timing) -> None:
     """Take a scheduled campaign off the schedule at once. It is a draft again a moment later.
 
     :raises RefusedError: 409 when it is not scheduled, or sending has begun.
@@ -105,7 +105,7 @@ def revert(store: Store, campaign: Resource, now: float, timing: Timing) -> None
     store.plan(now + timing.reverting, what="draft", campaign=campaign.id)
 
 
-def estimate(store: Store, campaign: Resource, now: float, timing: Timing) -> Resource:
+def estimate(store: Store, campaign: Record, now: float, timing: Timing) -> Record:
     """Begin to count the recipients; the last result is gone.
 
     :raises RefusedError: 409 when a count is under way.
@@ -131,7 +131,7 @@ def _happen(store: Store, at: float, event: dict[str, Any]) -> None:
                 _estimated(store, campaign)
 
 
-def _step(store: Store, campaign: Resource, at: float, event: dict[str, Any]) -> None:
+def _step(store: Store, campaign: Record, at: float, event: dict[str, Any]) -> None:
     run = event["run"]
     if run not in campaign.internal["open"]:
         return
@@ -149,7 +149,7 @@ def _step(store: Store, campaign: Resource, at: float, event: dict[str, Any]) ->
     store.put(campaign.knowing(**facts))
 
 
-def _deliver(store: Store, campaign: Resource, at: float, run: int, share: float) -> bool:
+def _deliver(store: Store, campaign: Record, at: float, run: int, share: float) -> bool:
     """Send a share of a delivery; the first one fixes who gets it. False when there is nobody."""
     delivery = next((row for row in store.sends if (row["campaign_id"], row["run"]) == (campaign.id, run)), None)
     if delivery is None:
@@ -169,13 +169,13 @@ def _deliver(store: Store, campaign: Resource, at: float, run: int, share: float
     return True
 
 
-def _draft(store: Store, campaign: Resource, at: float) -> None:
+def _draft(store: Store, campaign: Record, at: float) -> None:
     if campaign.internal["reverting"]:
         draft = campaign.having(status=Status.DRAFT, scheduled_at=None, send_time=None, updated_at=iso(at))
         store.put(draft.knowing(reverting=False))
 
 
-def _estimated(store: Store, campaign: Resource) -> None:
+def _estimated(store: Store, campaign: Record) -> None:
     if campaign.internal["estimation"] is not None:
         count = len(recipients(store, campaign))
         store.put(campaign.knowing(estimation={"status": JobStatus.COMPLETE, "count": count}))
@@ -198,3 +198,15 @@ def _shares(strategy: dict[str, Any]) -> list[float]:
         return [1.0]
     percentage = strategy["throttle_percentage"]
     return [min(1.0, hour * percentage / 100) for hour in range(1, math.ceil(100 / percentage) + 1)]
+
+
+def deliveries(store: Store) -> list[dict[str, Any]]:
+    """One row per delivery of a campaign, oldest first, with how many it has reached and who they are."""
+    return [
+        {
+            **{key: delivery[key] for key in ("campaign_id", "name", "channel", "at")},
+            "recipients": delivery["sent"],
+            "addresses": delivery["audience"][: delivery["sent"]],
+        }
+        for delivery in store.sends
+    ]

@@ -12,8 +12,8 @@ class Relation:
     """A relationship of a resource type.
 
     :param type: the type it points at.
-    :param many: whether it points at a list.
-    :param shown: whether a resource carries its ``data``, or links only.
+    :param many: True if it points at a list.
+    :param shown: True if a resource carries its ``data``, or links only.
     :param inverse: it is not stored, but is the other end of this relationship of ``type``.
     """
 
@@ -25,7 +25,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A resource type: the segment of its path, its relationships, and whether its ids are long."""
+    """A resource type: the segment of its path, its relationships, and if its ids are long."""
 
     path: str
     relations: Mapping[str, Relation] = field(default_factory=dict)
@@ -125,11 +125,11 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Record:
     """A thing in the account. Never changed in place: a change makes a new one, so that old states can be kept.
 
     :param relationships: what is stored of its relationships: an id, ``None``, or a list of ids.
-    :param internal: what the sandbox knows of it and the API does not tell.
+    :param internal: what the sandbox knows of it and the API does not return.
     """
 
     type: str
@@ -138,14 +138,14 @@ class Resource:
     relationships: Mapping[str, Any] = field(default_factory=dict)
     internal: Mapping[str, Any] = field(default_factory=dict)
 
-    def having(self, **attributes: Any) -> Resource:
+    def having(self, **attributes: Any) -> Record:
         """A copy with these attributes changed."""
-        return Resource(self.type, self.id, {**self.attributes, **attributes}, self.relationships, self.internal)
+        return Record(self.type, self.id, {**self.attributes, **attributes}, self.relationships, self.internal)
 
-    def related(self, name: str, to: str | list[str] | None) -> Resource:
+    def related(self, name: str, to: str | list[str] | None) -> Record:
         """A copy whose relationship points elsewhere."""
-        return Resource(self.type, self.id, self.attributes, {**self.relationships, name: to}, self.internal)
+        return Record(self.type, self.id, self.attributes, {**self.relationships, name: to}, self.internal)
 
-    def knowing(self, **internal: Any) -> Resource:
+    def knowing(self, **internal: Any) -> Record:
         """A copy with these internal facts changed."""
-        return Resource(self.type, self.id, self.attributes, self.relationships, {**self.internal, **internal})
+        return Record(self.type, self.id, self.attributes, self.relationships, {**self.internal, **internal})

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from airflow_provider_klaviyo.sandbox.access import Access
-from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
+from airflow_provider_klaviyo.sandbox.served import HTTPRequest, HTTPResponse
 
 LIFETIME = 3600
 REFRESHES = 10
@@ -43,11 +43,11 @@ class OAuthError(Exception):
         self.status = status
 
 
-class OAuth:
+class OAuthServer:
     """The tokens of all apps.
 
-    :param now: tells the sandbox's time in seconds since 1970.
-    :param limits: whether refreshes are limited.
+    :param now: returns the sandbox's time in seconds since 1970.
+    :param limits: True if refreshes are limited.
     """
 
     def __init__(self, now: Callable[[], float], limits: bool = True) -> None:
@@ -68,7 +68,7 @@ class OAuth:
         client_id, until = self._access.get(token, ("", 0.0))
         return Access(quota=f"oauth/{client_id}") if self._now() < until else None
 
-    def answer(self, incoming: Incoming) -> Outgoing:
+    def answer(self, incoming: HTTPRequest) -> HTTPResponse:
         """Answer a request for a token."""
         headers = {"Cache-Control": "no-store"}
         try:
@@ -76,11 +76,11 @@ class OAuth:
             wait = self._wait(client_id)
             if wait:
                 body = {"error": "rate_limited", "error_description": f"Too many refreshes. Try again in {wait} s."}
-                return Outgoing(429, body, headers | {"Retry-After": str(wait)})
-            return Outgoing(200, self._refresh(client_id, _form(incoming)), headers, committed=True)
+                return HTTPResponse(429, body, headers | {"Retry-After": str(wait)})
+            return HTTPResponse(200, self._refresh(client_id, _form(incoming)), headers, committed=True)
         except OAuthError as error:
             body = {"error": error.code, "error_description": error.description}
-            return Outgoing(error.status, body, headers)
+            return HTTPResponse(error.status, body, headers)
 
     def _refresh(self, client_id: str, form: dict[str, str]) -> dict[str, Any]:
         if form.get("grant_type") != "refresh_token":
@@ -127,7 +127,7 @@ def _client_id(header: str | None) -> str:
     return client_id
 
 
-def _form(incoming: Incoming) -> dict[str, str]:
+def _form(incoming: HTTPRequest) -> dict[str, str]:
     content_type = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM or not isinstance(incoming.content, bytes):
         raise OAuthError("invalid_request", f"The body must be a form ({FORM}).")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.consent import unasked
-from airflow_provider_klaviyo.sandbox.errors import Reason, RefusedError, invalid
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import Reason, RefusedError, invalid
 from airflow_provider_klaviyo.sandbox.store import Store
 
 IDENTIFIERS = ("email", "phone_number", "external_id")
@@ -32,7 +32,7 @@ class Directory:
         for profile in store.all("profile"):
             self._enter(profile)
 
-    def find(self, given: Mapping[str, Any], id_: str | None = None) -> Resource | None:
+    def find(self, given: Mapping[str, Any], id_: str | None = None) -> Record | None:
         """The profile meant: the one with the id, or else with the first identifier that anyone has."""
         if id_ and (profile := self.store.find("profile", id_)):
             return profile
@@ -40,25 +40,25 @@ class Directory:
         known = next((owner for owner in found if owner), None)
         return self.store.get("profile", known) if known else None
 
-    def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Resource | None:
+    def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Record | None:
         """The profile that one of many rows means. A row whose identifiers are not all of one person means nobody: it
         would give somebody the phone of another, or somebody's phone another email. (Of a single upsert the latter is
         documented; that a row of a job is refused is a choice.)
 
         :raises RefusedError: as :meth:`add`.
         """
-        told = {name: value for name, value in given.items() if value is not None}
-        known = self.find(told, id_)
-        self.check(told, besides=known.id if known else None)
+        stated = {name: value for name, value in given.items() if value is not None}
+        known = self.find(stated, id_)
+        self.check(stated, besides=known.id if known else None)
         if known and known.id != id_:
             for name in IDENTIFIERS:
-                if told.get(name) and told[name] == known.attributes[name]:
+                if stated.get(name) and stated[name] == known.attributes[name]:
                     break
-                if told.get(name) and known.attributes[name]:
+                if stated.get(name) and known.attributes[name]:
                     raise duplicate(known.id)
         return known
 
-    def add(self, given: Mapping[str, Any], now: str) -> Resource:
+    def add(self, given: Mapping[str, Any], now: str) -> Record:
         """A new profile.
 
         :raises RefusedError: 400 for a missing or malformed identifier, 409 when somebody has it already.
@@ -68,7 +68,7 @@ class Directory:
         self.check(given)
         return self._put(new_profile(self.store.new_id("profile"), given, now))
 
-    def change(self, profile: Resource, given: Mapping[str, Any], now: str) -> Resource:
+    def change(self, profile: Record, given: Mapping[str, Any], now: str) -> Record:
         """Change what is given, and leave the rest; a location and properties are merged.
 
         :raises RefusedError: as :meth:`add`.
@@ -82,17 +82,17 @@ class Directory:
             self._ids.pop((name, profile.attributes[name]), None)
         return self._put(profile.having(**changes, **merged, updated=now))
 
-    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Resource, bool]:
+    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Record, bool]:
         """Add the profile, or change the one that is meant. An attribute given as null is left as it is.
 
-        :return: the profile, and whether it is new.
+        :return: the profile, and True if it is new.
         :raises RefusedError: as :meth:`add`.
         """
-        told = {name: value for name, value in given.items() if value is not None}
-        known = self.find(told, id_)
+        stated = {name: value for name, value in given.items() if value is not None}
+        known = self.find(stated, id_)
         if known is None:
-            return self.add(told, now), True
-        return self.change(known, told, now), False
+            return self.add(stated, now), True
+        return self.change(known, stated, now), False
 
     def check(self, given: Mapping[str, Any], besides: str | None = None) -> None:
         """Check identifiers.
@@ -110,11 +110,11 @@ class Directory:
             if owner is not None and owner != besides:
                 raise duplicate(owner)
 
-    def _put(self, profile: Resource) -> Resource:
+    def _put(self, profile: Record) -> Record:
         self._enter(profile)
         return self.store.put(profile)
 
-    def _enter(self, profile: Resource) -> None:
+    def _enter(self, profile: Record) -> None:
         for name in IDENTIFIERS:
             if value := profile.attributes.get(name):
                 self._ids[name, value] = profile.id
@@ -130,7 +130,7 @@ def duplicate(profile_id: str) -> RefusedError:
     return RefusedError(409, "duplicate_profile", "Conflict.", [reason])
 
 
-def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Resource:
+def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Record:
     """A profile that is not in the store yet, and that nobody has asked for consent."""
     attributes = {name: given.get(name) for name in ATTRIBUTES} | {
         "created": now,
@@ -139,18 +139,18 @@ def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Resource:
         "location": given.get("location") or {},
         "properties": given.get("properties") or {},
     }
-    return Resource("profile", id_, attributes, {"push-tokens": []}, unasked())
+    return Record("profile", id_, attributes, {"push-tokens": []}, unasked())
 
 
 def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
-    """Put profiles on a list. Who is on it already stays as of then."""
+    """Put profiles on a list. A profile that is on it stays as of then."""
     group = store.get("list", list_id)
     members = dict.fromkeys([*group.relationships["profiles"], *profile_ids])
     joined = {**dict.fromkeys(profile_ids, now), **group.internal.get("joined", {})}
     store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined))
 
 
-def leave(store: Store, group: Resource, profile_ids: set[str], now: str) -> None:
+def leave(store: Store, group: Record, profile_ids: set[str], now: str) -> None:
     """Take profiles off a list or segment."""
     members = [id_ for id_ in group.relationships["profiles"] if id_ not in profile_ids]
     joined = {id_: at for id_, at in group.internal.get("joined", {}).items() if id_ not in profile_ids}
@@ -166,7 +166,7 @@ def forget(store: Store, profile_id: str, now: str) -> None:
                 leave(store, group, {profile_id}, now)
 
 
-def merge(store: Store, source: Resource, destination: Resource, now: str) -> None:
+def merge(store: Store, source: Record, destination: Record, now: str) -> None:
     """Move what the source has to the destination, which keeps its own attributes, and delete the source."""
     kept = {name: value for name, value in destination.attributes.items() if value is not None}
     parts = {name: {**source.attributes[name], **destination.attributes[name]} for name in PARTS}

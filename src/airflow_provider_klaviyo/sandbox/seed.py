@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.consent import unasked
-from airflow_provider_klaviyo.sandbox.errors import RefusedError
 from airflow_provider_klaviyo.sandbox.handlers.events import new_metric
 from airflow_provider_klaviyo.sandbox.handlers.messages import message_definition
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.people import new_profile
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError
 from airflow_provider_klaviyo.sandbox.store import Store
 
 DEFAULT = Path(__file__).parent / "seed.json"
@@ -32,7 +32,7 @@ def seeded(path: Path = DEFAULT) -> Store:
     """A fresh store.
 
     :raises OSError: the file cannot be read.
-    :raises ValueError: it is no JSON, or something needed is missing.
+    :raises ValueError: it is not JSON, or something needed is missing.
     """
     text = path.read_text(encoding="utf-8")
     store = Store()
@@ -41,7 +41,7 @@ def seeded(path: Path = DEFAULT) -> Store:
     except KeyError as missing:
         raise ValueError(f"{path}: {missing} is missing.") from None
     except (RefusedError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no seed: {error}.") from None
+        raise ValueError(f"{path} is not a seed: {error}.") from None
     store.before = store.campaigns()
     return store
 
@@ -53,7 +53,7 @@ def _fill(store: Store, seed: Mapping[str, Any]) -> None:
     for type_, name, extra in (("list", "lists", LIST), ("segment", "segments", SEGMENT)):
         for given in seed.get(name, ()):
             members = {"profiles": given["profiles"], "tags": given.get("tags", [])}
-            store.put(Resource(type_, given["id"], {"name": given["name"], **extra, **DATED}, members))
+            store.put(Record(type_, given["id"], {"name": given["name"], **extra, **DATED}, members))
     for given in seed.get("metrics", ()):
         store.put(new_metric(given["id"], given["name"], given.get("integration"), BEGINNING))
     for given in seed.get("tag_groups", ()):
@@ -61,7 +61,7 @@ def _fill(store: Store, seed: Mapping[str, Any]) -> None:
     if not any(group.attributes.get("default") for group in store.all("tag-group")):
         store.put(_resource("tag-group", TAG_GROUP))
     for given in seed.get("tags", ()):
-        store.put(Resource("tag", given["id"], {"name": given["name"]}, {"tag-group": given["tag_group"]}))
+        store.put(Record("tag", given["id"], {"name": given["name"]}, {"tag-group": given["tag_group"]}))
     for given in seed.get("images", ()):
         store.put(_resource("image", {**given, "updated_at": BEGINNING}))
     for given in seed.get("templates", ()):
@@ -89,7 +89,7 @@ CONTACT = {
 }
 
 
-def _account(given: Mapping[str, Any]) -> Resource:
+def _account(given: Mapping[str, Any]) -> Record:
     details = {
         "test_account": True,
         "industry": None,
@@ -101,11 +101,11 @@ def _account(given: Mapping[str, Any]) -> Resource:
     return _resource("account", {"public_api_key": given["id"], **details, **given, "contact_information": contact})
 
 
-def _resource(type_: str, given: Mapping[str, Any]) -> Resource:
-    return Resource(type_, given["id"], {name: value for name, value in given.items() if name != "id"})
+def _resource(type_: str, given: Mapping[str, Any]) -> Record:
+    return Record(type_, given["id"], {name: value for name, value in given.items() if name != "id"})
 
 
-def _profile(given: Mapping[str, Any]) -> Resource:
+def _profile(given: Mapping[str, Any]) -> Record:
     profile = new_profile(given["id"], given, BEGINNING)
     consent = {
         "email": given.get("email_consent", "NEVER_SUBSCRIBED"),
@@ -117,8 +117,8 @@ def _profile(given: Mapping[str, Any]) -> Resource:
     return profile.knowing(**{**unasked(), "consent": consent, "suppressions": suppressions})
 
 
-def _template(given: Mapping[str, Any]) -> Resource:
-    return Resource(
+def _template(given: Mapping[str, Any]) -> Record:
+    return Record(
         "template",
         given["id"],
         {
@@ -145,10 +145,10 @@ def _add_campaign(store: Store, given: Mapping[str, Any]) -> None:
     if source_id := given.get("template"):
         source = store.get("template", source_id)
         template = store.new_id("template")
-        copy = Resource("template", template, {**source.attributes, "name": f"Clone of {source_id}"})
+        copy = Record("template", template, {**source.attributes, "name": f"Clone of {source_id}"})
         store.put(copy.knowing(copy=True))
     store.put(
-        Resource(
+        Record(
             "campaign-message",
             given["message_id"],
             {
@@ -161,7 +161,7 @@ def _add_campaign(store: Store, given: Mapping[str, Any]) -> None:
         )
     )
     store.put(
-        Resource(
+        Record(
             "campaign",
             given["id"],
             {

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.api.operations import Operation
 from airflow_provider_klaviyo.sandbox.clock import iso
-from airflow_provider_klaviyo.sandbox.errors import invalid
+from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.store import Store
 
 
@@ -32,7 +32,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ServedCall:
     """A validated request.
 
     :param id: the path's ``{id}`` or ``{job_id}``; empty when it has none.
@@ -82,11 +82,11 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What a handler answers.
 
     :param body: JSON values; ``None`` for an empty answer.
-    :param headers: what it tells besides the headers that every answer has.
+    :param headers: those besides the headers that every answer has.
     """
 
     status: int
@@ -94,11 +94,11 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[ServedCall], Reply]
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class HTTPRequest:
     """A request as it came in.
 
     :param path: decoded path.
@@ -117,7 +117,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class HTTPResponse:
     """A complete answer.
 
     :param committed: a write took effect.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,17 +10,18 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_klaviyo.sandbox import jsontext, sends
-from airflow_provider_klaviyo.sandbox.call import Incoming, Outgoing
+from airflow_provider_klaviyo.api.network import is_loopback
+from airflow_provider_klaviyo.sandbox import jsontext, lifecycle
 from airflow_provider_klaviyo.sandbox.clock import iso
-from airflow_provider_klaviyo.sandbox.errors import RefusedError, refusal
 from airflow_provider_klaviyo.sandbox.faults import Faults, Rule, rule
 from airflow_provider_klaviyo.sandbox.incoming import check_head, host_name, incoming, origin_name
 from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
-from airflow_provider_klaviyo.sandbox.limits import ThrottledError
-from airflow_provider_klaviyo.sandbox.oauth import OAuth
+from airflow_provider_klaviyo.sandbox.oauth_server import OAuthServer
 from airflow_provider_klaviyo.sandbox.page.routes import PageRoutes
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError, refusal
+from airflow_provider_klaviyo.sandbox.served import HTTPRequest, HTTPResponse
 from airflow_provider_klaviyo.sandbox.service import Klaviyo, operation_of
+from airflow_provider_klaviyo.sandbox.windows import ThrottledError
 
 API_TYPE = "application/vnd.api+json"
 MAX_BODY = 32 * 1024 * 1024
@@ -36,7 +36,7 @@ class Server:
         self.klaviyo = klaviyo
         self.faults = Faults()
         self.journal = Journal()
-        self.oauth = OAuth(lambda: klaviyo.clock.timestamp(), klaviyo.windows.enforced)
+        self.oauth = OAuthServer(lambda: klaviyo.clock.timestamp(), klaviyo.windows.enforced)
         klaviyo.schemes["bearer"] = self.oauth.holder
 
     def app(self) -> web.Application:
@@ -51,7 +51,7 @@ class Server:
                 web.get("/sandbox/faults", self.tell_faults),
                 web.post("/sandbox/faults", self.add_faults),
                 web.delete("/sandbox/faults", self.clear_faults),
-                web.get("/sandbox/clock", self.tell_clock),
+                web.get("/sandbox/clock", self.show_clock),
                 web.post("/sandbox/clock", self.advance_clock),
                 web.post("/oauth/token", self.give_token),
                 web.route("*", "/api/{path:.*}", self.api),
@@ -83,7 +83,7 @@ class Server:
             return web.json_response({"error": refused.reasons[0].detail}, status=refused.status)
         path = request.path.encode(errors="replace").decode()
         self.journal.begin(Entry(operation=None, method=request.method, path=path, status=refused.status))
-        return _response(Outgoing(refused.status, refused.body(), self.klaviyo.headers()))
+        return _response(HTTPResponse(refused.status, refused.body(), self.klaviyo.headers()))
 
     # --- the API ---------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Server:
         entry.status, entry.committed = answer.status, answer.committed
         return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
-    async def _fail_before(self, fault: Rule | None, request: web.Request) -> Outgoing | None:
+    async def _fail_before(self, fault: Rule | None, request: web.Request) -> HTTPResponse | None:
         """What a fault does before the request is carried out; an answer when it is not to be carried out at all."""
         match fault:
             case Rule(fault="delay", when="before"):
@@ -144,19 +144,19 @@ class Server:
             case Rule(fault="throttle"):
                 seconds = fault.retry_after or 1
                 headers = {**self.klaviyo.headers(), "Retry-After": str(seconds)}
-                return Outgoing(429, ThrottledError(seconds).refusal().body(), headers)
+                return HTTPResponse(429, ThrottledError(seconds).refusal().body(), headers)
         return None
 
-    def _failure(self, fault: Rule) -> Outgoing:
+    def _failure(self, fault: Rule) -> HTTPResponse:
         """A made-up error. Statuses of gateways come as HTML, since a gateway knows nothing of JSON:API."""
         status = fault.status or 500
         headers = self.klaviyo.headers()
         if fault.retry_after is not None:
             headers["Retry-After"] = str(fault.retry_after)
         if status in GATEWAY_STATUSES:
-            return Outgoing(status, f"<html><body><h1>{status}</h1><p>gateway</p></body></html>", headers)
-        failure = refusal(status, "sandbox_fault", "Made-up error.", f"The sandbox was told to answer {status}.")
-        return Outgoing(status, failure.body(), headers)
+            return HTTPResponse(status, f"<html><body><h1>{status}</h1><p>gateway</p></body></html>", headers)
+        failure = refusal(status, "sandbox_fault", "Made-up error.", f"A fault rule asks for the answer {status}.")
+        return HTTPResponse(status, failure.body(), headers)
 
     # --- controls --------------------------------------------------------------------------------------------------
 
@@ -168,14 +168,14 @@ class Server:
         return web.json_response({"reset": True})
 
     async def tell_requests(self, request: web.Request) -> web.Response:
-        return web.json_response(self.journal.told())
+        return web.json_response(self.journal.rows())
 
     async def tell_sends(self, request: web.Request) -> web.Response:
         self.klaviyo.settle()
-        return web.json_response(sends.rows(self.klaviyo.store))
+        return web.json_response(lifecycle.deliveries(self.klaviyo.store))
 
     async def tell_faults(self, request: web.Request) -> web.Response:
-        return web.json_response(self.faults.told())
+        return web.json_response(self.faults.rows())
 
     async def add_faults(self, request: web.Request) -> web.Response:
         given = await _json(request)
@@ -190,7 +190,7 @@ class Server:
         self.faults.clear()
         return web.json_response([])
 
-    async def tell_clock(self, request: web.Request) -> web.Response:
+    async def show_clock(self, request: web.Request) -> web.Response:
         clock = self.klaviyo.clock
         return web.json_response({"now": iso(clock.timestamp()), "speed": clock.speed})
 
@@ -205,24 +205,15 @@ class Server:
             return web.json_response({"error": str(error)}, status=400)
         self.klaviyo.settle()
         self.klaviyo.saved()
-        return await self.tell_clock(request)
+        return await self.show_clock(request)
 
 
 def _is_from_here(request: web.Request) -> bool:
-    is_local = _is_loopback(request.remote) and _is_loopback(host_name(request))
-    return is_local and ("Origin" not in request.headers or _is_loopback(origin_name(request)))
+    is_local = is_loopback(request.remote or "") and is_loopback(host_name(request))
+    return is_local and ("Origin" not in request.headers or is_loopback(origin_name(request) or ""))
 
 
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _readable(asked: Incoming) -> Any:
+def _readable(asked: HTTPRequest) -> Any:
     """The body for the request log: its JSON values, or nothing when it has none."""
     if not isinstance(asked.content, bytes):
         return asked.content
@@ -246,7 +237,7 @@ async def _json(request: web.Request) -> Any:
         raise refusal(400, "invalid", "Invalid input.", f"The body is not JSON: {error}.") from None
 
 
-def _response(outgoing: Outgoing) -> web.Response:
+def _response(outgoing: HTTPResponse) -> web.Response:
     if outgoing.body is None:
         return web.Response(status=outgoing.status, headers=outgoing.headers)
     if isinstance(outgoing.body, str):

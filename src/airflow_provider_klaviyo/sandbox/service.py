@@ -19,13 +19,13 @@ from airflow_provider_klaviyo.sandbox.access import (
     check_published,
     private_key,
 )
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler, Incoming, Outgoing, Timing
 from airflow_provider_klaviyo.sandbox.clock import Clock
-from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, malformed, nothing_there, refusal
 from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
 from airflow_provider_klaviyo.sandbox.handlers.example import answer_by_example
-from airflow_provider_klaviyo.sandbox.limits import COUNTING, ThrottledError, Windows
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError, invalid, malformed, nothing_there, refusal
+from airflow_provider_klaviyo.sandbox.served import Handler, HTTPRequest, HTTPResponse, Reply, ServedCall, Timing
 from airflow_provider_klaviyo.sandbox.store import Store
+from airflow_provider_klaviyo.sandbox.windows import COUNTING, ThrottledError, Windows
 
 FORM = "multipart/form-data"
 JSON_TYPES = ("application/vnd.api+json", "application/json")
@@ -76,7 +76,7 @@ class Klaviyo:
         date = formatdate(self.clock.timestamp(), usegmt=True)
         return {"x-klaviyo-req-id": str(uuid.uuid4()), "cid": next(self.store.all("account")).id, "Date": date}
 
-    def answer(self, incoming: Incoming, *, stale: bool = False) -> Outgoing:
+    def answer(self, incoming: HTTPRequest, *, stale: bool = False) -> HTTPResponse:
         """Answer a request.
 
         :param stale: read as if the last write to a campaign had not happened.
@@ -95,10 +95,10 @@ class Klaviyo:
             body = _body(incoming, published(operation.id, revision).get("media_type"))
         except ThrottledError as throttled:
             headers["Retry-After"] = str(throttled.retry_after)
-            return Outgoing(429, throttled.refusal().body(), headers)
+            return HTTPResponse(429, throttled.refusal().body(), headers)
         except RefusedError as refused:
-            return Outgoing(refused.status, refused.body(), headers)
-        call = Call(
+            return HTTPResponse(refused.status, refused.body(), headers)
+        call = ServedCall(
             operation=operation,
             id=id_,
             query=incoming.query,
@@ -111,9 +111,9 @@ class Klaviyo:
             timing=self.timing,
         )
         answer, committed = self._handle(call)
-        return Outgoing(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
+        return HTTPResponse(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
 
-    def _operation(self, incoming: Incoming) -> tuple[Operation, str]:
+    def _operation(self, incoming: HTTPRequest) -> tuple[Operation, str]:
         found = match(incoming.method, incoming.path)
         if found is not None:
             operation, parameters = found
@@ -122,7 +122,7 @@ class Klaviyo:
             raise refusal(405, "method_not_allowed", "Method not allowed.", f"Method '{incoming.method}' not allowed.")
         raise nothing_there(f"There is no {incoming.path} in Klaviyo's API.")
 
-    def _access(self, incoming: Incoming, operation: Operation) -> Access:
+    def _access(self, incoming: HTTPRequest, operation: Operation) -> Access:
         """Who is calling. Operations below ``/client/`` are for browsers and take no key."""
         if operation.path.startswith("/client/"):
             return Access()
@@ -130,21 +130,21 @@ class Klaviyo:
         authorise(access, operation)
         return access
 
-    def _handle(self, call: Call) -> tuple[Answer, bool]:
-        """The handler's answer, and whether a write took effect. A write that is refused, fails, or cannot be saved
+    def _handle(self, call: ServedCall) -> tuple[Reply, bool]:
+        """The handler's answer, and True if a write took effect. A write that is refused, fails, or cannot be saved
         leaves everything as it was."""
-        is_write = _is_write(call.operation)
+        is_write = call.operation.is_write
         try:
             if problems := request_errors(call.operation.id, call.query, call.body, call.revision):
                 raise malformed(problems)
             answer = self._write(call) if is_write else _handler(call.operation)(call)
         except RefusedError as refused:
-            answer, is_write = Answer(refused.status, refused.body()), False
+            answer, is_write = Reply(refused.status, refused.body()), False
         if self.strict:
             answer = _checked(call, answer)
         return answer, is_write
 
-    def _write(self, call: Call) -> Answer:
+    def _write(self, call: ServedCall) -> Reply:
         with self.store.whole():
             before = self.store.campaigns()
             answer = _handler(call.operation)(call)
@@ -153,7 +153,7 @@ class Klaviyo:
         return answer
 
 
-def operation_of(incoming: Incoming) -> Operation | None:
+def operation_of(incoming: HTTPRequest) -> Operation | None:
     """The published operation a request is for."""
     found = match(incoming.method, incoming.path)
     return found[0] if found else None
@@ -163,18 +163,12 @@ def _handler(operation: Operation) -> Handler:
     return HANDLERS.get(operation.id, answer_by_example)
 
 
-def _is_write(operation: Operation) -> bool:
-    """Queries and renderings are POSTs as well, but need a read scope only."""
-    reads_only = bool(operation.scopes) and all(scope.endswith(":read") for scope in operation.scopes)
-    return operation.method != "GET" and not reads_only
-
-
 def _limits(operation: Operation, query: Mapping[str, str]) -> Limits:
     counts = any(name.startswith("additional-fields") and "profile_count" in value for name, value in query.items())
     return COUNTING if counts else operation.limits
 
 
-def _body(incoming: Incoming, expected: str | None) -> Any:
+def _body(incoming: HTTPRequest, expected: str | None) -> Any:
     """The body's JSON values, or a form's fields; ``None`` when there is none.
 
     :param expected: the published media type of the operation's body.
@@ -199,11 +193,11 @@ def _body(incoming: Incoming, expected: str | None) -> Any:
         raise invalid(f"The body is not JSON: {error}.", pointer="") from None
 
 
-def _checked(call: Call, answer: Answer) -> Answer:
+def _checked(call: ServedCall, answer: Reply) -> Reply:
     sparse = any(name.startswith("fields[") for name in call.query)
     problems = answer_errors(call.operation.id, answer.status, answer.body, call.revision, sparse=sparse)
     if not problems:
         return answer
     detail = f"The sandbox's answer {answer.status} to {call.operation.id} does not follow the published schema: "
     wrong = refusal(500, "sandbox_answer_invalid", "Sandbox error.", detail + "; ".join(map(str, problems)))
-    return Answer(wrong.status, wrong.body())
+    return Reply(wrong.status, wrong.body())

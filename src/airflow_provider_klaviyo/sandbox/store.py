@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.errors import not_found
-from airflow_provider_klaviyo.sandbox.model import KINDS, Resource
+from airflow_provider_klaviyo.sandbox.clock import Clock
+from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.refusals import not_found
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-Resources = dict[str, dict[str, Resource]]
+Records = dict[str, dict[str, Record]]
 Event = tuple[float, int, dict[str, Any]]
 
 
@@ -36,17 +40,17 @@ class Store:
     :param before: the campaigns as they were before the last write.
     """
 
-    resources: Resources = field(default_factory=dict)
+    resources: Records = field(default_factory=dict)
     agenda: list[Event] = field(default_factory=list)
     sends: list[dict[str, Any]] = field(default_factory=list)
     counter: int = 0
-    before: Resources = field(default_factory=dict)
+    before: Records = field(default_factory=dict)
 
-    def find(self, type_: str, id_: str) -> Resource | None:
+    def find(self, type_: str, id_: str) -> Record | None:
         """The resource, or ``None``."""
         return self.resources.get(type_, {}).get(id_)
 
-    def get(self, type_: str, id_: str) -> Resource:
+    def get(self, type_: str, id_: str) -> Record:
         """The resource.
 
         :raises RefusedError: 404 when there is none.
@@ -56,11 +60,11 @@ class Store:
             raise not_found(type_, id_)
         return resource
 
-    def all(self, type_: str) -> Iterator[Resource]:
+    def all(self, type_: str) -> Iterator[Record]:
         """All resources of a type, oldest first."""
         yield from self.resources.get(type_, {}).values()
 
-    def put(self, resource: Resource) -> Resource:
+    def put(self, resource: Record) -> Record:
         """Add a resource, or replace the one with its id."""
         self.resources.setdefault(resource.type, {})[resource.id] = resource
         return resource
@@ -110,7 +114,7 @@ class Store:
             self.counter, self.before = counter, before
             raise
 
-    def campaigns(self) -> Resources:
+    def campaigns(self) -> Records:
         """The campaigns and messages as they are now; later changes do not reach what is returned."""
         return {type_: dict(self.resources.get(type_, {})) for type_ in ("campaign", "campaign-message")}
 
@@ -134,6 +138,31 @@ class Store:
         heapq.heapify(agenda)
         store = cls(agenda=agenda, sends=saved["sends"], counter=saved["counter"])
         for resource in saved["resources"]:
-            store.put(Resource(**resource))
+            store.put(Record(**resource))
         store.before = store.campaigns()
         return store
+
+
+def save(path: Path, store: Store, clock: Clock) -> None:
+    """Write the state; a crash leaves the old file or the new one, never half of one."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.write_text(json.dumps({"ahead": clock.ahead, "store": store.to_json()}), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def load(path: Path) -> tuple[Store, float] | None:
+    """The saved state, and how far the clock was ahead; ``None`` when nothing was saved yet.
+
+    :raises ValueError: the file is not one of the sandbox's.
+    """
+    if not path.exists():
+        return None
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        ahead = saved["ahead"]
+        if isinstance(ahead, bool):
+            raise TypeError("ahead is not a number")
+        Clock(ahead=ahead)
+        return Store.from_json(saved["store"]), ahead
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no sandbox state ({error}). Remove it, or name another file.") from None

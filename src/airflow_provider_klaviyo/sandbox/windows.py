@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from airflow_provider_klaviyo.api.operations import Limits, Operation
-from airflow_provider_klaviyo.sandbox.errors import RefusedError, refusal
+from airflow_provider_klaviyo.sandbox.refusals import RefusedError, refusal
 
 SECONDS = {"burst": 1, "steady": 60, "daily": 86400}
 COUNTING = Limits(burst=1, steady=15)
@@ -48,7 +48,7 @@ class ThrottledError(Exception):
 class Windows:
     """Counts the calls of every account and operation.
 
-    :param enforced: whether a call too many is refused.
+    :param enforced: True if a call too many is refused.
     """
 
     def __init__(self, enforced: bool = True) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_klaviyo.sandbox.call import Handler
 from airflow_provider_klaviyo.sandbox.handlers import (
-    accounts,
     audiences,
     bulk,
     campaigns,
@@ -18,11 +16,13 @@ from airflow_provider_klaviyo.sandbox.handlers import (
     reports,
     tags,
     templates,
-    universal_content,
 )
+from airflow_provider_klaviyo.sandbox.handlers.reading import many, one
+from airflow_provider_klaviyo.sandbox.served import Handler
 
 HANDLERS: Mapping[str, Handler] = {
-    **accounts.HANDLERS,
+    "get_accounts": many("account"),
+    "get_account": one("account"),
     **audiences.HANDLERS,
     **bulk.HANDLERS,
     **campaigns.HANDLERS,
@@ -34,5 +34,4 @@ HANDLERS: Mapping[str, Handler] = {
     **reports.HANDLERS,
     **tags.HANDLERS,
     **templates.HANDLERS,
-    **universal_content.HANDLERS,
 }

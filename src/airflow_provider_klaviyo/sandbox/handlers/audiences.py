@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import FieldReader, collection, document, identifiers, targets
-from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.people import join, leave
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 MEMBERS_PER_CALL = 1000
 MEMBER_FIELDS: Mapping[str, FieldReader] = {"profile_id": lambda _, profile: profile.id}
 
 
-def create_list(call: Call) -> Answer:
+def create_list(call: ServedCall) -> Reply:
     attributes = {
         "name": call.attributes["name"],
         "created": call.time,
@@ -29,7 +29,7 @@ def create_list(call: Call) -> Answer:
     return _created(call, "list", attributes)
 
 
-def create_segment(call: Call) -> Answer:
+def create_segment(call: ServedCall) -> Reply:
     attributes = {
         "name": call.attributes["name"],
         "definition": call.attributes["definition"],
@@ -42,39 +42,39 @@ def create_segment(call: Call) -> Answer:
     return _created(call, "segment", attributes)
 
 
-def update_list(call: Call) -> Answer:
+def update_list(call: ServedCall) -> Reply:
     call.check_ids_agree()
     changes = {name: value for name, value in call.attributes.items() if value is not None}
-    return Answer(
+    return Reply(
         200, document(call, call.store.put(call.store.get("list", call.id).having(**changes, updated=call.time)))
     )
 
 
-def update_segment(call: Call) -> Answer:
+def update_segment(call: ServedCall) -> Reply:
     """A changed definition changes no members, as definitions are not evaluated."""
     call.check_ids_agree()
     changes = {name: value for name, value in call.attributes.items() if value is not None}
     segment = call.store.get("segment", call.id).having(**changes, updated=call.time)
-    return Answer(200, document(call, call.store.put(segment)))
+    return Reply(200, document(call, call.store.put(segment)))
 
 
-def add_profiles_to_list(call: Call) -> Answer:
+def add_profiles_to_list(call: ServedCall) -> Reply:
     call.store.get("list", call.id)
     join(call.store, call.id, _given_members(call), call.time)
-    return Answer(204)
+    return Reply(204)
 
 
-def remove_profiles_from_list(call: Call) -> Answer:
+def remove_profiles_from_list(call: ServedCall) -> Reply:
     group = call.store.get("list", call.id)
     leave(call.store, group, set(_given_members(call)), call.time)
-    return Answer(204)
+    return Reply(204)
 
 
 def members_of(type_: str) -> Handler:
     """The profiles of a list or segment, with when each joined."""
 
-    def handler(call: Call) -> Answer:
-        return Answer(200, collection(call, _members(call, type_), MEMBER_FIELDS))
+    def handler(call: ServedCall) -> Reply:
+        return Reply(200, collection(call, _members(call, type_), MEMBER_FIELDS))
 
     return handler
 
@@ -82,13 +82,13 @@ def members_of(type_: str) -> Handler:
 def member_ids_of(type_: str) -> Handler:
     """Like :func:`members_of`, with types and ids only."""
 
-    def handler(call: Call) -> Answer:
-        return Answer(200, identifiers(call, _members(call, type_), MEMBER_FIELDS))
+    def handler(call: ServedCall) -> Reply:
+        return Reply(200, identifiers(call, _members(call, type_), MEMBER_FIELDS))
 
     return handler
 
 
-def _members(call: Call, type_: str) -> list[Resource]:
+def _members(call: ServedCall, type_: str) -> list[Record]:
     group = call.store.get(type_, call.id)
     joined = group.internal.get("joined", {})
     return [
@@ -97,12 +97,12 @@ def _members(call: Call, type_: str) -> list[Resource]:
     ]
 
 
-def _created(call: Call, type_: str, attributes: dict[str, Any]) -> Answer:
-    group = Resource(type_, call.store.new_id(type_), attributes, {"profiles": [], "tags": []})
-    return Answer(201, document(call, call.store.put(group)))
+def _created(call: ServedCall, type_: str, attributes: dict[str, Any]) -> Reply:
+    group = Record(type_, call.store.new_id(type_), attributes, {"profiles": [], "tags": []})
+    return Reply(201, document(call, call.store.put(group)))
 
 
-def _given_members(call: Call) -> list[str]:
+def _given_members(call: ServedCall) -> list[str]:
     if len(call.data) > MEMBERS_PER_CALL:
         raise invalid(f"At most {MEMBERS_PER_CALL} profiles per call, not {len(call.data)}.", pointer="/data")
     for number, reference in enumerate(call.data):

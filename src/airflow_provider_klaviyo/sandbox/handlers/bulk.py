@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox import bulk
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
 from airflow_provider_klaviyo.sandbox.documents import document
-from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.people import FORMS
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 PROFILES = "/data/attributes/profiles/data"
 IMPORTED, SUBSCRIBED, UNSUBSCRIBED, SUPPRESSED = 10_000, 1000, 100, 100
@@ -25,14 +25,14 @@ ADDRESSES: Mapping[str, str] = {"email": "email", "sms": "phone_number", "whatsa
 WEEK = 7 * 86400.0
 
 
-def bulk_import_profiles(call: Call) -> Answer:
+def bulk_import_profiles(call: ServedCall) -> Reply:
     """Rows that are well-formed but no profile fail one by one; see the job's import errors."""
     rows = call.attributes["profiles"]["data"]
     _check_count(rows, IMPORTED)
     lists = _related(call).get("lists", {}).get("data", [])
     for number, reference in enumerate(lists):
         _check_group(call, "list", reference["id"], f"/data/relationships/lists/data/{number}/id")
-    job = Resource(
+    job = Record(
         bulk.IMPORT,
         call.store.new_id(bulk.IMPORT),
         {
@@ -46,13 +46,13 @@ def bulk_import_profiles(call: Call) -> Answer:
         {"lists": [reference["id"] for reference in lists], "profiles": [], "import-errors": []},
         {"rows": rows},
     )
-    return Answer(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
+    return Reply(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
 
 
 def suppression_job(type_: str) -> Handler:
     """Suppress, or lift the suppression of, the addresses or the members of the list or segment named."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         rows = (call.attributes.get("profiles") or {}).get("data", [])
         _check_count(rows, SUPPRESSED)
         groups = {name: relation["data"]["id"] for name, relation in _related(call).items() if relation.get("data")}
@@ -64,7 +64,7 @@ def suppression_job(type_: str) -> Handler:
         for name, id_ in groups.items():
             _check_group(call, name, id_, f"/data/relationships/{name}/data/id")
         members = [call.store.get(name, id_).relationships["profiles"] for name, id_ in groups.items()]
-        job = Resource(
+        job = Record(
             type_,
             call.store.new_id(type_),
             {
@@ -76,12 +76,12 @@ def suppression_job(type_: str) -> Handler:
             {f"{name}s": [groups[name]] if name in groups else [] for name in ("list", "segment")},
             {"rows": emails},
         )
-        return Answer(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
+        return Reply(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
 
     return handler
 
 
-def bulk_subscribe_profiles(call: Call) -> Answer:
+def bulk_subscribe_profiles(call: ServedCall) -> Reply:
     rows = call.attributes["profiles"]["data"]
     _check_count(rows, SUBSCRIBED)
     _check_rows(call, rows)
@@ -89,18 +89,18 @@ def bulk_subscribe_profiles(call: Call) -> Answer:
         for number, row in enumerate(rows):
             _check_consent_is_dated(call, row, number)
     bulk.plan_consent(call.store, call.data, call.now, call.timing)
-    return Answer(202)
+    return Reply(202)
 
 
-def bulk_unsubscribe_profiles(call: Call) -> Answer:
+def bulk_unsubscribe_profiles(call: ServedCall) -> Reply:
     rows = call.attributes["profiles"]["data"]
     _check_count(rows, UNSUBSCRIBED)
     _check_rows(call, rows)
     bulk.plan_consent(call.store, call.data, call.now, call.timing)
-    return Answer(202)
+    return Reply(202)
 
 
-def create_client_subscription(call: Call) -> Answer:
+def create_client_subscription(call: ServedCall) -> Reply:
     """A form's subscription: one profile, without subscriptions named those of the addresses given."""
     row = call.attributes["profile"]["data"]
     marketing = {"marketing": {"consent": "SUBSCRIBED"}}
@@ -110,10 +110,10 @@ def create_client_subscription(call: Call) -> Answer:
     _check_rows(call, [row])
     data = {"attributes": {"profiles": {"data": [row]}}, "relationships": call.data["relationships"]}
     bulk.plan_consent(call.store, data, call.now, call.timing)
-    return Answer(202)
+    return Reply(202)
 
 
-def _related(call: Call) -> Mapping[str, Any]:
+def _related(call: ServedCall) -> Mapping[str, Any]:
     given: Mapping[str, Any] = call.data.get("relationships") or {}
     return given
 
@@ -123,12 +123,12 @@ def _check_count(rows: list[Any], most: int) -> None:
         raise invalid(f"At most {most} profiles per request, not {len(rows)}.", pointer=PROFILES)
 
 
-def _check_group(call: Call, type_: str, id_: str, pointer: str) -> None:
+def _check_group(call: ServedCall, type_: str, id_: str, pointer: str) -> None:
     if call.store.find(type_, id_) is None:
         raise invalid(f"There is no {type_} with id '{id_}'.", pointer=pointer)
 
 
-def _check_rows(call: Call, rows: list[Any]) -> None:
+def _check_rows(call: ServedCall, rows: list[Any]) -> None:
     """Each row names a profile that is known, or can be made; the list named exists."""
     if group := _related(call).get("list", {}).get("data"):
         _check_group(call, "list", group["id"], "/data/relationships/list/data/id")
@@ -161,7 +161,7 @@ def _check_identifiers(given: Mapping[str, Any], number: int) -> None:
             raise invalid(f"'{given[name]}' is not a valid {name.replace('_', ' ')}.", pointer=pointer)
 
 
-def _check_consent_is_dated(call: Call, row: Mapping[str, Any], number: int) -> None:
+def _check_consent_is_dated(call: ServedCall, row: Mapping[str, Any], number: int) -> None:
     for channel, kinds in row["attributes"]["subscriptions"].items():
         at = kinds.get("marketing", {}).get("consented_at")
         if "marketing" in kinds and (at is None or parse(at) > call.now):

@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.audience import channel, group
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import collection, document, targets
-from airflow_provider_klaviyo.sandbox.errors import conflict, invalid
 from airflow_provider_klaviyo.sandbox.handlers import messages
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
 ATTRIBUTES = "/data/attributes"
 TRACKED = {"email": ("is_tracking_clicks", "is_tracking_opens"), "sms": (), "mobile_push": None}
 
 
-def get_campaigns(call: Call) -> Answer:
+def get_campaigns(call: ServedCall) -> Reply:
     if "messages.channel" not in call.query["filter"]:
         raise invalid(
             "A channel filter is required to list campaigns: equals(messages.channel,'email'), 'sms' or 'mobile_push'.",
             parameter="filter",
         )
-    return Answer(200, collection(call, call.store.all("campaign"), {"messages.channel": channel}))
+    return Reply(200, collection(call, call.store.all("campaign"), {"messages.channel": channel}))
 
 
-def create_campaign(call: Call) -> Answer:
+def create_campaign(call: ServedCall) -> Reply:
     """Unknown audiences and a campaign without a message are refused (choices)."""
     given = call.attributes
     resources = given["campaign-messages"]["data"]
@@ -42,7 +42,7 @@ def create_campaign(call: Call) -> Answer:
     campaign_id = call.store.new_id("campaign")
     created = [messages.create(call, resource, campaign_id) for resource in resources]
     campaign = call.store.put(
-        Resource(
+        Record(
             "campaign",
             campaign_id,
             {
@@ -61,10 +61,10 @@ def create_campaign(call: Call) -> Answer:
             {"campaign-messages": created, "tags": []},
         )
     )
-    return Answer(201, document(call, campaign))
+    return Reply(201, document(call, campaign))
 
 
-def update_campaign(call: Call) -> Answer:
+def update_campaign(call: ServedCall) -> Reply:
     call.check_ids_agree()
     campaign = editable(call.store, call.id)
     given = call.attributes
@@ -83,19 +83,19 @@ def update_campaign(call: Call) -> Answer:
         changes["tracking_options"] = _tracking_options(channel(call.store, campaign), tracking)
     if given.get("send_strategy") is not None:
         changes["send_strategy"] = _send_strategy(given["send_strategy"])
-    return Answer(200, document(call, call.store.put(campaign.having(**changes))))
+    return Reply(200, document(call, call.store.put(campaign.having(**changes))))
 
 
-def delete_campaign(call: Call) -> Answer:
+def delete_campaign(call: ServedCall) -> Reply:
     """Only a draft can be deleted, as in Klaviyo's web application (a choice for the API)."""
     campaign = editable(call.store, call.id)
     for message in targets(call.store, campaign, "campaign-messages"):
         call.store.delete("campaign-message", message.id)
     call.store.delete("campaign", call.id)
-    return Answer(204)
+    return Reply(204)
 
 
-def create_campaign_clone(call: Call) -> Answer:
+def create_campaign_clone(call: ServedCall) -> Reply:
     """A clone in any status. As on the live service it is to go out at the time of the cloning, and tracks clicks."""
     source = call.store.get("campaign", call.data["id"])
     campaign_id = call.store.new_id("campaign")
@@ -103,7 +103,7 @@ def create_campaign_clone(call: Call) -> Answer:
     copies = []
     for message in targets(call.store, source, "campaign-messages"):
         template = next(iter(targets(call.store, message, "template")), None)
-        copy = Resource(
+        copy = Record(
             "campaign-message",
             call.store.new_id("campaign-message"),
             {**message.attributes, "send_times": None, "created_at": call.time, "updated_at": call.time},
@@ -115,7 +115,7 @@ def create_campaign_clone(call: Call) -> Answer:
         )
         copies.append(call.store.put(copy).id)
     tracking = source.attributes["tracking_options"]
-    clone = Resource(
+    clone = Record(
         "campaign",
         campaign_id,
         {
@@ -132,13 +132,13 @@ def create_campaign_clone(call: Call) -> Answer:
         },
         {"campaign-messages": copies, "tags": source.relationships["tags"]},
     )
-    return Answer(201, document(call, call.store.put(clone)))
+    return Reply(201, document(call, call.store.put(clone)))
 
 
-def editable(store: Store, campaign_id: str) -> Resource:
+def editable(store: Store, campaign_id: str) -> Record:
     """The campaign.
 
-    :raises RefusedError: 404, or 409 when it is no draft.
+    :raises RefusedError: 404, or 409 when it is not a draft.
     """
     campaign = store.get("campaign", campaign_id)
     if campaign.attributes["status"] != "Draft":
@@ -159,7 +159,7 @@ def _audiences(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _send_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The live service tells ``ignore_unsubscribes`` too, which is not documented."""
+    """The live service returns ``ignore_unsubscribes`` too, which is not documented."""
     smart = (given or {}).get("use_smart_sending")
     return {"use_smart_sending": True if smart is None else smart, "ignore_unsubscribes": False}
 
@@ -172,7 +172,7 @@ def _send_strategy(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _tracking_options(kind: str, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Tracking as told in answers: what was not given is the company's default. Push has none."""
+    """Tracking as answers have it: what was not given is the company's default. Push has none."""
     flags = TRACKED[kind]
     if flags is None:
         return None

@@ -1,6 +1,6 @@
 """Events and metrics. A metric comes into being with its first event.
 
-An event can be read at once; Klaviyo takes a moment. It is told apart by its profile, its metric and its ``unique_id``,
+An event can be read at once; Klaviyo takes a moment. It is kept apart by its profile, its metric and its ``unique_id``,
 which is the second it happened when missing: the same one again is accepted, and changes nothing.
 """
 
@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.clock import WRITTEN, iso, parse
 from airflow_provider_klaviyo.sandbox.documents import FieldReader
-from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.people import Directory
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import id_from
 
 EVENTS_PER_JOB, PROPERTIES = 1000, 400
@@ -31,14 +31,14 @@ FIELDS: Mapping[str, FieldReader] = {
 }
 
 
-def create_event(call: Call) -> Answer:
+def create_event(call: ServedCall) -> Reply:
     attributes = call.attributes
     _check_event(attributes, "/data/attributes")
     _record(call, Directory(call.store), attributes["profile"]["data"], [attributes])
-    return Answer(202)
+    return Reply(202)
 
 
-def bulk_create_events(call: Call) -> Answer:
+def bulk_create_events(call: ServedCall) -> Reply:
     """All or none: a malformed event, or an event that is in the request twice, refuses the request."""
     bulks = call.attributes["events-bulk-create"]["data"]
     events = [bulk["attributes"]["events"]["data"] for bulk in bulks]
@@ -60,10 +60,10 @@ def bulk_create_events(call: Call) -> Answer:
             seen.add(unique)
     for bulk, own in zip(bulks, events, strict=True):
         _record(call, directory, bulk["attributes"]["profile"]["data"], [event["attributes"] for event in own])
-    return Answer(202)
+    return Reply(202)
 
 
-def new_metric(id_: str, name: str, integration: str | None, now: str) -> Resource:
+def new_metric(id_: str, name: str, integration: str | None, now: str) -> Record:
     """A metric that is not in the store yet.
 
     :param integration: where its events come from; Klaviyo itself when missing.
@@ -81,10 +81,10 @@ def new_metric(id_: str, name: str, integration: str | None, now: str) -> Resour
             "category": "Internal" if source == OWN else "API",
         },
     }
-    return Resource("metric", id_, attributes, {"flow-triggers": []})
+    return Record("metric", id_, attributes, {"flow-triggers": []})
 
 
-def _record(call: Call, directory: Directory, given: Mapping[str, Any], events: list[Mapping[str, Any]]) -> None:
+def _record(call: ServedCall, directory: Directory, given: Mapping[str, Any], events: list[Mapping[str, Any]]) -> None:
     profile, _ = directory.upsert(given["attributes"], call.time, given.get("id"))
     for event in events:
         at = parse(event["time"]) if event.get("time") else call.now
@@ -103,12 +103,12 @@ def _record(call: Call, directory: Directory, given: Mapping[str, Any], events: 
             "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, id_)),
         }
         links = {"profile": profile.id, "metric": metric.id, "attributions": []}
-        call.store.put(Resource("event", id_, attributes, links, {"value": event.get("value")}))
+        call.store.put(Record("event", id_, attributes, links, {"value": event.get("value")}))
         latest = profile.attributes["last_event_date"]
         profile = call.store.put(profile.having(last_event_date=max(iso(at), latest or "")))
 
 
-def _metric(call: Call, given: Mapping[str, Any]) -> Resource:
+def _metric(call: ServedCall, given: Mapping[str, Any]) -> Record:
     """The metric of that name, from the service named or any; a new one when there is none."""
     for metric in call.store.all("metric"):
         service = given.get("service") or metric.attributes["integration"]["name"]

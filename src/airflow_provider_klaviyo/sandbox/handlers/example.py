@@ -1,4 +1,4 @@
-"""What the sandbox keeps no state of: an answer of the published shape, told apart by a header.
+"""What the sandbox keeps no state of: an answer of the published shape, marked by a header.
 
 Nothing is remembered: what was created is not in the next list, and any id is known, unless the published ids are
 fixed. The answer takes its id from the path, and takes over posted attributes and relationships where it has such. An
@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.api.schemas import answer_errors, published
-from airflow_provider_klaviyo.sandbox import filters
-from airflow_provider_klaviyo.sandbox.call import Answer, Call
+from airflow_provider_klaviyo.sandbox import conditions
 from airflow_provider_klaviyo.sandbox.documents import only
-from airflow_provider_klaviyo.sandbox.errors import not_found
 from airflow_provider_klaviyo.sandbox.examples import Examples, path_of
 from airflow_provider_klaviyo.sandbox.model import KINDS
+from airflow_provider_klaviyo.sandbox.refusals import not_found
+from airflow_provider_klaviyo.sandbox.served import Reply, ServedCall
 
 MARK = {"x-klaviyo-sandbox": "example"}
 """The header of an answer that is made up."""
 
 
-def answer_by_example(call: Call) -> Answer:
+def answer_by_example(call: ServedCall) -> Reply:
     """An answer with the published status and shape."""
     _check_request(call)
     schema = published(call.operation.id, call.revision).get("answer")
     status = call.operation.success[0]
     if schema is None:
-        return Answer(status, headers=MARK)
+        return Reply(status, headers=MARK)
     examples = Examples(call.revision, call.base)
     resources, is_list = examples.resources(schema)
     fixed = examples.fixed_ids(schema)
@@ -46,10 +46,10 @@ def answer_by_example(call: Call) -> Answer:
         body["included"] = _included(examples.included(schema), resources, names)
     for resource in [*resources, *body.get("included", ())]:
         _make_sparse(call, resource)
-    return Answer(status, body, MARK)
+    return Reply(status, body, MARK)
 
 
-def _check_request(call: Call) -> None:
+def _check_request(call: ServedCall) -> None:
     segment = call.operation.path.split("/")[2]
     kept = next((type_ for type_, kind in KINDS.items() if kind.path == segment), None)
     if call.id and kept:
@@ -58,18 +58,18 @@ def _check_request(call: Call) -> None:
         call.check_ids_agree()
     if call.query.get("filter"):
         allowed = published(call.operation.id, call.revision).get("filters", {})
-        filters.check(filters.parse(call.query["filter"]), allowed, call.now)
+        conditions.check(conditions.parse(call.query["filter"]), allowed, call.now)
 
 
-def _posted(call: Call) -> Any:
+def _posted(call: ServedCall) -> Any:
     return call.body.get("data") if isinstance(call.body, Mapping) else None
 
 
-def _names_itself(call: Call) -> bool:
+def _names_itself(call: ServedCall) -> bool:
     return call.operation.path.endswith("}") and isinstance(_posted(call), Mapping) and "id" in _posted(call)
 
 
-def _name(call: Call, resource: dict[str, Any]) -> None:
+def _name(call: ServedCall, resource: dict[str, Any]) -> None:
     """Give a single resource the id that the path or the body has for it, or a new one when it is created."""
     if "id" not in resource:
         return
@@ -83,7 +83,7 @@ def _name(call: Call, resource: dict[str, Any]) -> None:
         links.update({name: link.replace(own, renamed) for name, link in links.items()})
 
 
-def _with_posted(call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+def _with_posted(call: ServedCall, body: Mapping[str, Any]) -> dict[str, Any]:
     """The resource with what was posted, but for what the answer's schema does not allow."""
     made: dict[str, Any] = body["data"]
     posted = _posted(call)
@@ -115,7 +115,7 @@ def _included(
     return [candidate for candidate in candidates if candidate["type"] in wanted]
 
 
-def _make_sparse(call: Call, resource: dict[str, Any]) -> None:
+def _make_sparse(call: ServedCall, resource: dict[str, Any]) -> None:
     fields = call.query.get(f"fields[{resource['type']}]")
     if fields is not None:
         resource.pop("relationships", None)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import document
-from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "gif": "gif"}
 
 
-def upload_image_from_url(call: Call) -> Answer:
-    """The URL is not fetched; its ending tells the format."""
+def upload_image_from_url(call: ServedCall) -> Reply:
+    """The URL is not fetched; its ending is the format."""
     given = call.attributes
     url = given["import_from_url"]
     if url.startswith("data:image/"):
@@ -32,7 +32,7 @@ def upload_image_from_url(call: Call) -> Answer:
     )
 
 
-def upload_image_from_file(call: Call) -> Answer:
+def upload_image_from_file(call: ServedCall) -> Reply:
     form: Mapping[str, Any] = call.body or {}
     file = form.get("file")
     if not isinstance(file, Mapping):
@@ -43,14 +43,14 @@ def upload_image_from_file(call: Call) -> Answer:
     return _created(call, name, file["filename"].rpartition(".")[2], file["size"], hidden, "/file")
 
 
-def update_image(call: Call) -> Answer:
+def update_image(call: ServedCall) -> Reply:
     call.check_ids_agree()
     changes = {name: value for name, value in call.attributes.items() if value is not None}
     image = call.store.get("image", call.id).having(**changes, updated_at=call.time)
-    return Answer(200, document(call, call.store.put(image)))
+    return Reply(200, document(call, call.store.put(image)))
 
 
-def _created(call: Call, name: str, ending: str, size: int, hidden: Any, pointer: str) -> Answer:
+def _created(call: ServedCall, name: str, ending: str, size: int, hidden: Any, pointer: str) -> Reply:
     format_ = FORMATS.get(ending.lower())
     if format_ is None:
         raise invalid(f"'{ending}' is not an image format. Allowed: {', '.join(FORMATS)}.", pointer=pointer)
@@ -63,7 +63,7 @@ def _created(call: Call, name: str, ending: str, size: int, hidden: Any, pointer
         "hidden": bool(hidden),
         "updated_at": call.time,
     }
-    return Answer(201, document(call, call.store.put(Resource("image", id_, attributes))))
+    return Reply(201, document(call, call.store.put(Record("image", id_, attributes))))
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import document, identifier, resource_object, targets
-from airflow_provider_klaviyo.sandbox.errors import conflict, invalid, not_found
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid, not_found
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
 EMAIL_FIELDS = ("subject", "preview_text", "from_email", "from_label", "reply_to_email", "cc_email", "bcc_email")
@@ -18,7 +18,7 @@ SMS_RENDERING = {"shorten_links": True, "add_org_prefix": True, "add_info_link":
 NO_IMAGE = "Image relationships are only supported for push and SMS messages"
 
 
-def check(call: Call, given: Mapping[str, Any], pointer: str) -> None:
+def check(call: ServedCall, given: Mapping[str, Any], pointer: str) -> None:
     """Check a message that is to be created or changed, as far as the schema does not.
 
     :raises RefusedError: 400.
@@ -36,9 +36,9 @@ def check(call: Call, given: Mapping[str, Any], pointer: str) -> None:
         raise invalid(f"There is no image with id '{image_id}'.", pointer=f"{image_pointer}/data/id")
 
 
-def create(call: Call, given: Mapping[str, Any], campaign_id: str) -> str:
+def create(call: ServedCall, given: Mapping[str, Any], campaign_id: str) -> str:
     """Add a checked message to the store and return its id."""
-    message = Resource(
+    message = Record(
         "campaign-message",
         call.store.new_id("campaign-message"),
         {
@@ -52,7 +52,7 @@ def create(call: Call, given: Mapping[str, Any], campaign_id: str) -> str:
     return call.store.put(message).id
 
 
-def update_campaign_message(call: Call) -> Answer:
+def update_campaign_message(call: ServedCall) -> Reply:
     call.check_ids_agree()
     message = _editable(call, call.id)
     given = call.attributes.get("definition")
@@ -68,33 +68,33 @@ def update_campaign_message(call: Call) -> Answer:
         message = message.having(definition=message_definition(call.store, {**old, **given, **parts}))
     if image_id := _image_id(call.data):
         message = message.related("image", image_id)
-    return Answer(200, document(call, call.store.put(message.having(updated_at=call.time))))
+    return Reply(200, document(call, call.store.put(message.having(updated_at=call.time))))
 
 
-def update_image_for_campaign_message(call: Call) -> Answer:
+def update_image_for_campaign_message(call: ServedCall) -> Reply:
     message = _editable(call, call.id)
     definition = message.attributes["definition"]
     check(call, {"attributes": {"definition": definition}, "relationships": {"image": call.body}}, "")
     call.store.put(message.related("image", call.data["id"]).having(updated_at=call.time))
-    return Answer(204)
+    return Reply(204)
 
 
-def get_image_for_campaign_message(call: Call) -> Answer:
+def get_image_for_campaign_message(call: ServedCall) -> Reply:
     """A message without an image answers 404 (a choice: the published answer cannot be empty)."""
     message = _may_have_image(call)
     found = targets(call.store, message, "image")
     if not found:
         raise not_found("image", f"of message {call.id}")
-    return Answer(200, document(call, found[0]))
+    return Reply(200, document(call, found[0]))
 
 
-def get_image_id_for_campaign_message(call: Call) -> Answer:
+def get_image_id_for_campaign_message(call: ServedCall) -> Reply:
     found = targets(call.store, _may_have_image(call), "image")
     links = {"self": call.base + call.target}
-    return Answer(200, {"data": identifier(found[0]) if found else None, "links": links})
+    return Reply(200, {"data": identifier(found[0]) if found else None, "links": links})
 
 
-def assign_template_to_campaign_message(call: Call) -> Answer:
+def assign_template_to_campaign_message(call: ServedCall) -> Reply:
     """The template is copied: the message points to the copy. The answer has the flat shape of old revisions."""
     message = _editable(call, call.data["id"])
     definition = message.attributes["definition"]
@@ -105,11 +105,11 @@ def assign_template_to_campaign_message(call: Call) -> Answer:
         raise invalid("Name a template.", pointer="/data/relationships/template/data")
     copy = copy_template(call, call.store.get("template", given["id"]))
     message = call.store.put(message.related("template", copy.id).having(updated_at=call.time))
-    answer = document(call, Resource(message.type, message.id, _flat(message), message.relationships))
-    return Answer(200, {**answer, "included": [resource_object(call, copy)]})
+    answer = document(call, Record(message.type, message.id, _flat(message), message.relationships))
+    return Reply(200, {**answer, "included": [resource_object(call, copy)]})
 
 
-def _editable(call: Call, message_id: str) -> Resource:
+def _editable(call: ServedCall, message_id: str) -> Record:
     message = call.store.get("campaign-message", message_id)
     campaign = call.store.get("campaign", message.relationships["campaign"])
     status = campaign.attributes["status"]
@@ -118,7 +118,7 @@ def _editable(call: Call, message_id: str) -> Resource:
     return message
 
 
-def _may_have_image(call: Call) -> Resource:
+def _may_have_image(call: ServedCall) -> Record:
     message = call.store.get("campaign-message", call.id)
     if message.attributes["definition"]["channel"] == "email":
         raise invalid(NO_IMAGE, pointer="/data/relationships/image")
@@ -131,7 +131,7 @@ def _image_id(given: Mapping[str, Any]) -> str | None:
 
 
 def message_definition(store: Store, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A message's content as told in answers: complete, with the account's defaults."""
+    """A message's content as answers have it: complete, with the account's defaults."""
     content = given.get("content") or {}
     match given["channel"]:
         case "email":
@@ -160,7 +160,7 @@ def message_definition(store: Store, given: Mapping[str, Any]) -> dict[str, Any]
             }
 
 
-def _flat(message: Resource) -> dict[str, Any]:
+def _flat(message: Record) -> dict[str, Any]:
     attributes = message.attributes
     return {
         "label": attributes["definition"]["label"] or "",

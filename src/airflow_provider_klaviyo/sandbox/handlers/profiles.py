@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import FieldReader, document
-from airflow_provider_klaviyo.sandbox.errors import invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
 from airflow_provider_klaviyo.sandbox.people import IDENTIFIERS, Directory, forget, merge
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 SUPPRESSION = "subscriptions.email.marketing.suppression"
 FIELDS: Mapping[str, FieldReader] = {
@@ -19,27 +19,27 @@ FIELDS: Mapping[str, FieldReader] = {
 }
 
 
-def create_profile(call: Call) -> Answer:
-    return Answer(201, document(call, Directory(call.store).add(call.attributes, call.time)))
+def create_profile(call: ServedCall) -> Reply:
+    return Reply(201, document(call, Directory(call.store).add(call.attributes, call.time)))
 
 
-def update_profile(call: Call) -> Answer:
+def update_profile(call: ServedCall) -> Reply:
     call.check_ids_agree()
     profile = call.store.get("profile", call.id)
-    return Answer(200, document(call, Directory(call.store).change(profile, call.attributes, call.time)))
+    return Reply(200, document(call, Directory(call.store).change(profile, call.attributes, call.time)))
 
 
-def create_or_update_profile(call: Call) -> Answer:
+def create_or_update_profile(call: ServedCall) -> Reply:
     profile, is_new = Directory(call.store).upsert(call.attributes, call.time, call.data.get("id"))
-    return Answer(201 if is_new else 200, document(call, profile))
+    return Reply(201 if is_new else 200, document(call, profile))
 
 
-def create_client_profile(call: Call) -> Answer:
+def create_client_profile(call: ServedCall) -> Reply:
     Directory(call.store).upsert(call.attributes, call.time, call.data.get("id"))
-    return Answer(202)
+    return Reply(202)
 
 
-def merge_profiles(call: Call) -> Answer:
+def merge_profiles(call: ServedCall) -> Reply:
     """The merge is done at once; Klaviyo takes a while."""
     destination = call.store.get("profile", call.data["id"])
     sources = call.data["relationships"]["profiles"].get("data", [])
@@ -51,10 +51,10 @@ def merge_profiles(call: Call) -> Answer:
     merge(call.store, call.store.get("profile", sources[0]["id"]), destination, call.time)
     own = {"self": f"{call.base}/api/profiles/{destination.id}/"}
     data = {"type": "profile", "id": destination.id, "links": own}
-    return Answer(201, {"data": data, "links": {"self": call.base + call.target}})
+    return Reply(201, {"data": data, "links": {"self": call.base + call.target}})
 
 
-def request_profile_deletion(call: Call) -> Answer:
+def request_profile_deletion(call: ServedCall) -> Reply:
     """The profile is deleted at once. A request for somebody unknown is accepted too."""
     given = call.attributes["profile"]["data"]
     identifiers = [name for name in (*IDENTIFIERS, "id") if {**given["attributes"], "id": given.get("id")}.get(name)]
@@ -62,7 +62,7 @@ def request_profile_deletion(call: Call) -> Answer:
         raise invalid("Give one of email, phone_number and id.", pointer="/data/attributes/profile/data")
     if profile := Directory(call.store).find(given["attributes"], given.get("id")):
         forget(call.store, profile.id, call.time)
-    return Answer(202)
+    return Reply(202)
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import (
     FieldReader,
     collection,
@@ -13,14 +12,15 @@ from airflow_provider_klaviyo.sandbox.documents import (
     identifiers,
     targets,
 )
-from airflow_provider_klaviyo.sandbox.model import KINDS, Resource
+from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 
 def one(type_: str) -> Handler:
     """``GET /api/things/{id}``."""
 
-    def handler(call: Call) -> Answer:
-        return Answer(200, document(call, call.store.get(type_, call.id)))
+    def handler(call: ServedCall) -> Reply:
+        return Reply(200, document(call, call.store.get(type_, call.id)))
 
     return handler
 
@@ -28,16 +28,16 @@ def one(type_: str) -> Handler:
 def many(
     type_: str,
     readers: Mapping[str, FieldReader] | None = None,
-    listed: Callable[[Resource], bool] = lambda _: True,
+    listed: Callable[[Record], bool] = lambda _: True,
 ) -> Handler:
     """``GET /api/things``.
 
-    :param readers: how to read a filter's field where it is no attribute.
-    :param listed: whether a resource shows up in the list.
+    :param readers: how to read a filter's field where it is not an attribute.
+    :param listed: True if a resource shows up in the list.
     """
 
-    def handler(call: Call) -> Answer:
-        return Answer(200, collection(call, filter(listed, call.store.all(type_)), readers))
+    def handler(call: ServedCall) -> Reply:
+        return Reply(200, collection(call, filter(listed, call.store.all(type_)), readers))
 
     return handler
 
@@ -45,11 +45,11 @@ def many(
 def related(type_: str, name: str, readers: Mapping[str, FieldReader] | None = None) -> Handler:
     """``GET /api/things/{id}/others``: the resource or resources a relationship points at."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         found = targets(call.store, call.store.get(type_, call.id), name)
         if KINDS[type_].relations[name].many:
-            return Answer(200, collection(call, found, readers))
-        return Answer(200, document(call, found[0] if found else None))
+            return Reply(200, collection(call, found, readers))
+        return Reply(200, document(call, found[0] if found else None))
 
     return handler
 
@@ -57,12 +57,12 @@ def related(type_: str, name: str, readers: Mapping[str, FieldReader] | None = N
 def related_ids(type_: str, name: str, readers: Mapping[str, FieldReader] | None = None) -> Handler:
     """``GET /api/things/{id}/relationships/others``: types and ids only."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         found = targets(call.store, call.store.get(type_, call.id), name)
         if KINDS[type_].relations[name].many:
-            return Answer(200, identifiers(call, found, readers))
+            return Reply(200, identifiers(call, found, readers))
         data = identifier(found[0]) if found else None
-        return Answer(200, {"data": data, "links": {"self": call.base + call.target}})
+        return Reply(200, {"data": data, "links": {"self": call.base + call.target}})
 
     return handler
 
@@ -70,8 +70,8 @@ def related_ids(type_: str, name: str, readers: Mapping[str, FieldReader] | None
 def delete(type_: str) -> Handler:
     """``DELETE /api/things/{id}``."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         call.store.delete(type_, call.id)
-        return Answer(204)
+        return Reply(204)
 
     return handler

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox import filters
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
+from airflow_provider_klaviyo.sandbox import conditions
 from airflow_provider_klaviyo.sandbox.clock import parse
 from airflow_provider_klaviyo.sandbox.documents import targets
-from airflow_provider_klaviyo.sandbox.errors import invalid
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
 ATTRIBUTES = "/data/attributes"
@@ -52,7 +52,7 @@ COUNTED: Mapping[str, Sequence[str]] = {
 }
 
 
-def query_campaign_values(call: Call) -> Answer:
+def query_campaign_values(call: ServedCall) -> Reply:
     """An unknown conversion metric is refused (a choice)."""
     given = call.attributes
     group_by = given.get("group_by") or GROUPED_BY
@@ -75,13 +75,13 @@ def query_campaign_values(call: Call) -> Answer:
         if campaign is None:
             continue
         facts = _facts(call.store, campaign)
-        if not all(filters.holds(clause, facts[clause.field]) for clause in clauses):
+        if not all(conditions.holds(clause, facts[clause.field]) for clause in clauses):
             continue
         statistics = _statistics(call.store, sent, given["conversion_metric_id"])
         chosen = {name: statistics[name] for name in given["statistics"]}
         results += [{"groupings": groupings, "statistics": chosen} for groupings in _groupings(facts, group_by)]
     data = {"type": "campaign-values-report", "attributes": {"results": results}}
-    return Answer(200, {"data": data, "links": {"self": call.base + call.target}})
+    return Reply(200, {"data": data, "links": {"self": call.base + call.target}})
 
 
 def _timeframe(given: Mapping[str, Any], now: float) -> tuple[float, float]:
@@ -123,8 +123,8 @@ def _months_before(month: datetime, count: int) -> datetime:
     return month.replace(year=years, month=index + 1)
 
 
-def _clauses(expression: str | None, now: float) -> list[filters.Clause]:
-    clauses = filters.check(filters.parse(expression), FILTERS, now) if expression else []
+def _clauses(expression: str | None, now: float) -> list[conditions.Clause]:
+    clauses = conditions.check(conditions.parse(expression), FILTERS, now) if expression else []
     fields = [clause.field for clause in clauses]
     for clause in clauses:
         if fields.count(clause.field) > 1:
@@ -134,7 +134,7 @@ def _clauses(expression: str | None, now: float) -> list[filters.Clause]:
     return clauses
 
 
-def _facts(store: Store, campaign: Resource) -> dict[str, Any]:
+def _facts(store: Store, campaign: Record) -> dict[str, Any]:
     """What can be grouped by and filtered on; a list for tags."""
     message = targets(store, campaign, "campaign-messages")[0]
     tags = targets(store, campaign, "tags")
@@ -210,7 +210,7 @@ def _statistics(store: Store, deliveries: Sequence[Mapping[str, Any]], conversio
     }
 
 
-def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> list[Resource]:
+def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> list[Record]:
     """The events of these metrics that follow one of the deliveries to their profile."""
     reached = [(parse(one["at"]), set(one["audience"][: one["sent"]])) for one in deliveries]
     found = []

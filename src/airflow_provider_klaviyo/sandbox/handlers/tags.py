@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_klaviyo.sandbox.call import Answer, Call, Handler
 from airflow_provider_klaviyo.sandbox.documents import document, targets
-from airflow_provider_klaviyo.sandbox.errors import conflict, invalid
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid
+from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 TAGS_PER_CAMPAIGN = 100
 GROUPS = 50
 
 
-def create_tag(call: Call) -> Answer:
+def create_tag(call: ServedCall) -> Reply:
     """A tag without a group goes into the account's default group. Names are unique (a choice)."""
     name = call.attributes["name"]
     if any(tag.attributes["name"] == name for tag in call.store.all("tag")):
@@ -23,17 +23,17 @@ def create_tag(call: Call) -> Answer:
     group = given["id"] if given else next(g.id for g in call.store.all("tag-group") if g.attributes["default"])
     if call.store.find("tag-group", group) is None:
         raise invalid(f"There is no tag group with id '{group}'.", pointer="/data/relationships/tag-group/data/id")
-    tag = Resource("tag", call.store.new_id("tag"), {"name": name}, {"tag-group": group})
-    return Answer(201, document(call, call.store.put(tag)))
+    tag = Record("tag", call.store.new_id("tag"), {"name": name}, {"tag-group": group})
+    return Reply(201, document(call, call.store.put(tag)))
 
 
-def update_tag(call: Call) -> Answer:
+def update_tag(call: ServedCall) -> Reply:
     call.check_ids_agree()
     call.store.put(call.store.get("tag", call.id).having(name=call.attributes["name"]))
-    return Answer(204)
+    return Reply(204)
 
 
-def create_tag_group(call: Call) -> Answer:
+def create_tag_group(call: ServedCall) -> Reply:
     """Names are unique (a choice). That a thing has one tag at most of an exclusive group is not enforced."""
     name = call.attributes["name"]
     groups = list(call.store.all("tag-group"))
@@ -42,17 +42,17 @@ def create_tag_group(call: Call) -> Answer:
     if any(group.attributes["name"] == name for group in groups):
         raise conflict(f"A tag group named '{name}' exists already.")
     attributes = {"name": name, "exclusive": call.attributes.get("exclusive") or False, "default": False}
-    group = Resource("tag-group", call.store.new_id("tag-group"), attributes)
-    return Answer(201, document(call, call.store.put(group)))
+    group = Record("tag-group", call.store.new_id("tag-group"), attributes)
+    return Reply(201, document(call, call.store.put(group)))
 
 
-def update_tag_group(call: Call) -> Answer:
+def update_tag_group(call: ServedCall) -> Reply:
     call.check_ids_agree()
     call.store.put(call.store.get("tag-group", call.id).having(name=call.attributes["name"]))
-    return Answer(204)
+    return Reply(204)
 
 
-def delete_tag_group(call: Call) -> Answer:
+def delete_tag_group(call: ServedCall) -> Reply:
     """With all its tags."""
     group = call.store.get("tag-group", call.id)
     if group.attributes["default"]:
@@ -60,19 +60,19 @@ def delete_tag_group(call: Call) -> Answer:
     for tag in targets(call.store, group, "tags"):
         call.store.delete("tag", tag.id)
     call.store.delete("tag-group", call.id)
-    return Answer(204)
+    return Reply(204)
 
 
 def tag_all(type_: str) -> Handler:
     """Attach a tag to the things named in the body."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         for resource in _named(call, type_):
             tags = list(dict.fromkeys([*resource.relationships["tags"], call.id]))
             if len(tags) > TAGS_PER_CAMPAIGN:
                 raise invalid(f"{resource.id} has {TAGS_PER_CAMPAIGN} tags already.", pointer="/data")
             call.store.put(resource.related("tags", tags))
-        return Answer(204)
+        return Reply(204)
 
     return handler
 
@@ -80,15 +80,15 @@ def tag_all(type_: str) -> Handler:
 def untag_all(type_: str) -> Handler:
     """Remove a tag from the things named in the body."""
 
-    def handler(call: Call) -> Answer:
+    def handler(call: ServedCall) -> Reply:
         for resource in _named(call, type_):
             call.store.put(resource.related("tags", [id_ for id_ in resource.relationships["tags"] if id_ != call.id]))
-        return Answer(204)
+        return Reply(204)
 
     return handler
 
 
-def _named(call: Call, type_: str) -> list[Resource]:
+def _named(call: ServedCall, type_: str) -> list[Record]:
     call.store.get("tag", call.id)
     return [call.store.get(type_, reference["id"]) for reference in call.data]
 

@@ -41,7 +41,7 @@ class PageRoutes:
         return [
             web.get("/", self.show),
             web.get("/page/{name}", self.file),
-            web.get("/sandbox/state", self.tell),
+            web.get("/sandbox/state", self.show_state),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
@@ -56,7 +56,7 @@ class PageRoutes:
             raise web.HTTPNotFound
         return web.FileResponse(STATIC / name, headers=HEADERS)
 
-    async def tell(self, request: web.Request) -> web.Response:
+    async def show_state(self, request: web.Request) -> web.Response:
         """The state as JSON. ``open`` is a campaign's id, ``reader`` one of its recipients; ``campaigns`` and
         ``requests`` are texts to look for."""
         self.klaviyo.settle()

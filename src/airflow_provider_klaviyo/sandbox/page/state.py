@@ -14,7 +14,7 @@ from airflow_provider_klaviyo.sandbox.audience import channel, group
 from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.faults import Faults
 from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
-from airflow_provider_klaviyo.sandbox.model import Resource
+from airflow_provider_klaviyo.sandbox.model import Record
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from airflow_provider_klaviyo.sandbox.store import Store
 
@@ -57,11 +57,11 @@ def overview(klaviyo: Klaviyo, journal: Journal, faults: Faults, *, named: str =
         },
         "requests": requests(_found(journal, find.casefold())),
         "limits": {"enforced": klaviyo.windows.enforced, "windows": _windows(klaviyo)},
-        "faults": faults.told(),
+        "faults": faults.rows(),
     }
 
 
-def campaign_row(store: Store, campaign: Resource) -> dict[str, Any]:
+def campaign_row(store: Store, campaign: Record) -> dict[str, Any]:
     """A campaign as the list shows it."""
     attributes = campaign.attributes
     return {
@@ -142,7 +142,7 @@ def _campaigns(store: Store, times: Counter[str], named: str) -> dict[str, Any]:
     }
 
 
-def _is_named(store: Store, campaign: Resource, wanted: str) -> bool:
+def _is_named(store: Store, campaign: Record, wanted: str) -> bool:
     texts = (campaign.attributes["name"], campaign.attributes["status"], channel(store, campaign), campaign.id)
     return any(wanted in text.casefold() for text in texts)
 

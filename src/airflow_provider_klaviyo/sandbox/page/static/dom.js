@@ -11,7 +11,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Make a node's content anew, but only when its data has changed.
+// Make a node's content again, but only when its data has changed.
 export function fill(node, data, make) {
   const text = JSON.stringify(data);
   if (node.shown === text) return;
