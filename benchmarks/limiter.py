@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import Any
 
 from airflow_provider_klaviyo.api import operations
-from airflow_provider_klaviyo.api.limits import Budget, shared_store
+from airflow_provider_klaviyo.api.limits import Budget, shared_bookings
 from benchmarks.report import Goal, Say, Section, table
 
 BURST, STEADY = 10, 150
@@ -34,7 +34,7 @@ The limiters by themselves: {processes} processes call as fast as their limiter 
 server counts calls in fixed seconds and minutes, which begin when it likes, takes {burst} in a second and {steady} in
 a minute, and answers 429 to the others. pyrate-limiter {pyrate}, limits {limits}, redis-py {redis}.
 
-*Calls* reached the server, *per process* says how many of each; *max/s* and *max/min* are the most calls in one of
+*Calls* reached the server, *per process* is how many came from each; *max/s* and *max/min* are the most calls in one of
 its seconds and minutes, refused ones included; *spread* is the most calls of a process / the fewest; *CPU* is what a
 call spends in the limiter, the first of each process left out. In rows with *delay* each call takes 0 to 150 ms from
 its limiter to the server, at random, as on a network. `limits` does not wait by itself: its rows ask for the minute,
@@ -59,7 +59,7 @@ def ours(share: float = 1.0, *, redis: bool = False) -> Make:
     assert (operation.limits.burst, operation.limits.steady) == (BURST, STEADY)
 
     def make(directory: str, redis_url: str) -> Acquire:
-        budget = Budget("account", shared_store(redis_url if redis else f"{directory}/budget.db"), share=share)
+        budget = Budget("account", shared_bookings(redis_url if redis else f"{directory}/budget.db"), share=share)
         return lambda: budget.acquire(operation)
 
     return make
@@ -147,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -14,15 +14,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from demo.progress import Progress
-from demo.table import TaskTable, task_order
+from demo.show import TaskTable, console, task_order, waiting
 from harness.local_airflow import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflow, LocalAirflowError
 
 ROOT = Path(__file__).parents[1]
@@ -56,15 +55,15 @@ def main() -> int:
 @contextmanager
 def servers(home: Path) -> Iterator[tuple[Sandbox, LocalAirflow]]:
     """Start a sandbox and an Airflow whose ``klaviyo_default`` points at it, ready to run the lifecycle DAG."""
-    with Sandbox(port=0) as sandbox:
-        print(f"The sandbox, a local Klaviyo, is up at {sandbox.url}")
-        progress = Progress("Airflow is starting")
+    with Sandbox(port=0) as sandbox, ExitStack() as stack:
+        print(f"The sandbox, a local Klaviyo, is up at {sandbox.url}", flush=True)
         connection = {"conn_type": "klaviyo", "host": sandbox.url, "password": "pk_demo"}
         env = {"AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
-        with LocalAirflow(home, ROOT / "example_dags", env=env) as airflow:
-            airflow.wait_ready(DAG_ID, progress=progress.tick)
-            progress.done(f"Airflow is up at {airflow.url}")
-            yield sandbox, airflow
+        with waiting(console(), "Airflow is starting", "Airflow is up"):
+            airflow = stack.enter_context(LocalAirflow(home, ROOT / "example_dags", env=env))
+            airflow.wait_ready(DAG_ID)
+        print(f"Its address is {airflow.url}", flush=True)
+        yield sandbox, airflow
 
 
 def run_and_report(sandbox: Sandbox, airflow: LocalAirflow) -> bool:
@@ -87,17 +86,17 @@ def run_and_report(sandbox: Sandbox, airflow: LocalAirflow) -> bool:
 
 def follow(airflow: LocalAirflow, run_id: str) -> tuple[str, list[dict[str, Any]]]:
     """Show the tasks of a run until it ends, or too much time has passed; return its state and its tasks."""
-    print(f"\n{DAG_ID} {run_id}")
-    table = TaskTable(task_order(airflow, DAG_ID), sys.stdout)
+    print(f"\n{DAG_ID} {run_id}", flush=True)
     started = time.monotonic()
-    while True:
-        state = airflow.run_state(DAG_ID, run_id)
-        instances = airflow.task_instances(DAG_ID, run_id)
-        elapsed = time.monotonic() - started
-        table.show(instances, elapsed)
-        if state in FINAL_RUN_STATES or elapsed > RUN_TIMEOUT_SECONDS:
-            return state, instances
-        time.sleep(POLL_SECONDS)
+    with TaskTable(task_order(airflow, DAG_ID), console()) as table:
+        while True:
+            state = airflow.run_state(DAG_ID, run_id)
+            instances = airflow.task_instances(DAG_ID, run_id)
+            elapsed = time.monotonic() - started
+            table.show(instances, elapsed)
+            if state in FINAL_RUN_STATES or elapsed > RUN_TIMEOUT_SECONDS:
+                return state, instances
+            time.sleep(POLL_SECONDS)
 
 
 def read(sandbox: Sandbox, what: str) -> Sequence[Mapping[str, Any]]:
@@ -107,7 +106,7 @@ def read(sandbox: Sandbox, what: str) -> Sequence[Mapping[str, Any]]:
 
 
 def describe_send(send: Mapping[str, Any]) -> str:
-    """Return one line on a send: name, channel, number of recipients and a few addresses."""
+    """Return one line on a send: its name, channel, number of recipients and a few addresses."""
     addresses = send["addresses"]
     samples = ", ".join(addresses[:SAMPLE_ADDRESSES]) + (", …" if len(addresses) > SAMPLE_ADDRESSES else "")
     return f"{send['name']!r} by {send['channel']} to {send['recipients']}: {samples}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Distil a catalogue of operations, ``{"Create event": "create_event", …}``, into the names that tests go through.
 
-    python scripts/distill_catalogue.py catalogue.json
+    python -m scripts.distill_catalogue catalogue.json
 
-Writes ``tests/api/catalogue.txt``: one operation name a line, sorted.
+It writes ``tests/api/catalogue.txt``: one operation name a line, sorted.
 """
 
 from __future__ import annotations

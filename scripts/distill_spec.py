@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Distil Klaviyo's published OpenAPI documents into the facts this package needs.
+"""Distil Klaviyo's published OpenAPI documents into the facts that this package needs.
 
-    python scripts/distill_spec.py klaviyo-stable-2026-04-15.json klaviyo-stable-2026-07-15.json
+    python -m scripts.distill_spec klaviyo-stable-2026-10-15.json
 
-Reads the documents named on the command line (oldest revision first; get them from Klaviyo's public ``openapi``
-repository) and writes, below ``src/airflow_provider_klaviyo/api/spec/``:
+Each document that is named on the command line (get it from Klaviyo's public ``openapi`` repository) adds its revision,
+or replaces it; the other revisions stay as they are, and their documents are not needed. Written are, below
+``src/airflow_provider_klaviyo/api/spec/``:
 
-``operations.json``
-    The small table that every process loads: per operation its method, path, aliases, rate limits, scopes,
-    success statuses, whether a success comes with a document, and the revisions that have it.
 ``<revision>.json``
-    The large one that only validation loads: per operation its query parameters, filters, request body and answer
-    as JSON Schema, and the component schemas they refer to.
+    The large one that only validation loads: per operation its method, path, aliases, rate limits, scopes, success
+    statuses, if a success comes with a document, its query parameters, filters, request body and answer as JSON
+    Schema; and the component schemas they refer to.
+``operations.json``
+    The small table that every process loads, made from all of the large ones: per operation its first facts, and the
+    revisions that have it.
 
 Prose (summaries, descriptions, examples) is left behind: what is kept are facts.
 """
@@ -24,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "src" / "airflow_provider_klaviyo" / "api" / "spec"
+TABLE = "operations.json"
 METHODS = ("get", "post", "put", "patch", "delete")
 PROSE = ("description", "summary", "example", "externalDocs", "title")
 WINDOWS = {"burst": "s", "steady": "m", "daily": "d"}
+IN_THE_TABLE = ("method", "path", "aliases", "limits", "scopes", "success", "document")
 
 
 def without_prose(schema: Any, *, names_are_keys: bool = False) -> Any:
@@ -43,13 +47,13 @@ def without_prose(schema: Any, *, names_are_keys: bool = False) -> Any:
 
 
 def json_schema(content: dict[str, Any]) -> tuple[str, Any]:
-    """The media type and schema of a request body or an answer."""
+    """Return the media type and schema of a request body or an answer."""
     media = next(iter(content))
     return media, without_prose(content[media].get("schema", {}))
 
 
 def limits(published: dict[str, str]) -> dict[str, int]:
-    """``{"burst": "10/s", "steady": "150/m"}`` as plain numbers."""
+    """Return ``{"burst": "10/s", "steady": "150/m"}`` as plain numbers."""
     numbers = {}
     for window, text in published.items():
         count, unit = text.split("/")
@@ -59,46 +63,18 @@ def limits(published: dict[str, str]) -> dict[str, int]:
     return numbers
 
 
-def distil(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    table: dict[str, Any] = {}
-    details: dict[str, Any] = {}
-    for path, methods in sorted(document["paths"].items()):
-        for method in METHODS:
-            if method not in methods:
-                continue
-            operation = methods[method]
-            success = [int(code) for code in operation["responses"] if code.startswith("2")]
-            answer = operation["responses"][str(success[0])].get("content")
-            table[operation["operationId"]] = {
-                "method": method.upper(),
-                "path": path,
-                "aliases": operation.get("x-klaviyo-operation-aliases", []),
-                "limits": limits(operation["x-klaviyo-ratelimit"]),
-                "scopes": operation["x-klaviyo-scopes"],
-                "success": success,
-                "document": bool(answer),
-            }
-            detail: dict[str, Any] = {
-                "query": {
-                    parameter["name"]: {
-                        "schema": without_prose(parameter["schema"]),
-                        **({"required": True} if parameter.get("required") else {}),
-                    }
-                    for parameter in operation.get("parameters", [])
-                    if parameter["in"] == "query"
-                }
-            }
-            if filters := operation.get("x-klaviyo-filters"):
-                detail["filters"] = filters
-            if body := operation.get("requestBody"):
-                detail["media_type"], detail["body"] = json_schema(body["content"])
-            if answer:
-                detail["answer"] = json_schema(answer)[1]
-            details[operation["operationId"]] = detail
+def distil(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a published document."""
+    operations = {
+        methods[method]["operationId"]: distil_operation(method, path, methods[method])
+        for path, methods in sorted(document["paths"].items())
+        for method in METHODS
+        if method in methods
+    }
     errors = document["components"]["responses"]["ClientError"]["content"]
-    return table, {
+    return {
         "revision": document["info"]["version"],
-        "operations": details,
+        "operations": operations,
         "errors": json_schema(errors)[1],
         "components": {
             "schemas": {
@@ -108,38 +84,80 @@ def distil(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     }
 
 
-def merge(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One row per operation: a newer revision's row wins, and says which revisions have it."""
+def distil_operation(method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of one operation."""
+    success = [int(code) for code in operation["responses"] if code.startswith("2")]
+    answer = operation["responses"][str(success[0])].get("content")
+    detail: dict[str, Any] = {
+        "method": method.upper(),
+        "path": path,
+        "aliases": operation.get("x-klaviyo-operation-aliases", []),
+        "limits": limits(operation["x-klaviyo-ratelimit"]),
+        "scopes": operation["x-klaviyo-scopes"],
+        "success": success,
+        "document": bool(answer),
+        "query": {
+            parameter["name"]: {
+                "schema": without_prose(parameter["schema"]),
+                **({"required": True} if parameter.get("required") else {}),
+            }
+            for parameter in operation.get("parameters", [])
+            if parameter["in"] == "query"
+        },
+    }
+    if filters := operation.get("x-klaviyo-filters"):
+        detail["filters"] = filters
+    if body := operation.get("requestBody"):
+        detail["media_type"], detail["body"] = json_schema(body["content"])
+    if answer:
+        detail["answer"] = json_schema(answer)[1]
+    return detail
+
+
+def merge(distilled: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the table of all operations: the newest revision that has one describes it; aliases are those of all.
+
+    :param distilled: what :func:`distil` returned for each revision, oldest first.
+    """
     operations: dict[str, Any] = {}
-    for revision, table in tables.items():
-        for name, row in table.items():
-            revisions = operations.get(name, {}).get("revisions", [])
-            aliases = sorted({*operations.get(name, {}).get("aliases", []), *row["aliases"]})
-            operations[name] = {**row, "aliases": aliases, "revisions": [*revisions, revision]}
-    return {"revisions": list(tables), "operations": dict(sorted(operations.items()))}
+    for document in distilled:
+        for name, detail in document["operations"].items():
+            known = operations.get(name, {"aliases": [], "revisions": []})
+            operations[name] = {
+                **{fact: detail[fact] for fact in IN_THE_TABLE},
+                "aliases": sorted({*known["aliases"], *detail["aliases"]}),
+                "revisions": [*known["revisions"], document["revision"]],
+            }
+    return {
+        "revisions": [document["revision"] for document in distilled],
+        "operations": dict(sorted(operations.items())),
+    }
 
 
 def write(path: Path, value: Any, *, one_row_per: str) -> None:
-    """Compact JSON with a line per entry of ``one_row_per``, so that a diff between revisions can be read."""
+    """Write compact JSON with a line per entry of ``one_row_per``, so that a diff between revisions can be read."""
     rows = [f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in value[one_row_per].items()]
     rest = {k: v for k, v in value.items() if k != one_row_per}
     head = json.dumps(rest, separators=(",", ":"))[:-1]
-    path.write_text(head + f',"{one_row_per}":{{\n' + ",\n".join(rows) + "\n}}\n")
-    json.loads(path.read_text())
+    path.write_text(head + f',"{one_row_per}":{{\n' + ",\n".join(rows) + "\n}}\n", encoding="utf-8")
     print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+def write_table() -> None:
+    """Write the table of all operations again, from the revisions that are there."""
+    revisions = sorted(path for path in TARGET.glob("*.json") if path.name != TABLE)
+    distilled = [json.loads(path.read_text(encoding="utf-8")) for path in revisions]
+    write(TARGET / TABLE, merge(distilled), one_row_per="operations")
 
 
 def main(documents: list[str]) -> None:
     if not documents:
         raise SystemExit(__doc__)
-    tables = {}
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in documents:
-        document = json.loads(Path(name).read_text())
-        revision = document["info"]["version"]
-        tables[revision], details = distil(document)
-        write(TARGET / f"{revision}.json", details, one_row_per="operations")
-    write(TARGET / "operations.json", merge(tables), one_row_per="operations")
+        distilled = distil(json.loads(Path(name).read_text(encoding="utf-8")))
+        write(TARGET / f"{distilled['revision']}.json", distilled, one_row_per="operations")
+    write_table()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
     python -m scripts.operations_table
 
-What is published is read from the package's table of operations, and who calls what from the package's source: each
+What is published is read from the package's table of operations, and what calls it from the package's source: each
 function and class, the functions and classes it names, and so on down to the operations that are named.
 """
 
@@ -15,15 +15,16 @@ from functools import cache
 from pathlib import Path
 
 import airflow_provider_klaviyo
-from airflow_provider_klaviyo.api.operations import REVISIONS, Operation, operations
+from airflow_provider_klaviyo.api.operations import Operation, operations, revisions
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
 
 PACKAGE = "airflow_provider_klaviyo"
 SOURCE = Path(next(iter(airflow_provider_klaviyo.__path__)))
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 CAMPAIGN_PATHS = ("/api/campaigns", "/api/campaign-")
-POLICIES = (f"{PACKAGE}.api.pacing", f"{PACKAGE}.api.message")
-"""Modules that name operations to treat them differently, not to call them."""
+
+POLICY = f"{PACKAGE}.api.message"
+"""The module that names an operation to treat it differently, not to call it."""
 
 NOT_CAMPAIGNS_API = ("query_campaign_values",)
 
@@ -49,14 +50,14 @@ def render() -> str:
     rows = list(operations().values())
     campaigns = [known for known in rows if is_of_campaigns_api(known)]
     others = [known for known in rows if not is_of_campaigns_api(known)]
-    parts = [HEAD.format(revisions=" and ".join(REVISIONS), count=len(rows))]
+    parts = [HEAD.format(revisions=" and ".join(revisions()), count=len(rows))]
     parts.append(f"## The Campaigns API\n\n{len(campaigns)} operations.\n\n{table(campaigns)}")
     parts.append(f"## All others\n\n{len(others)} operations.\n\n{table(others)}")
     return "\n".join(parts)
 
 
 def is_of_campaigns_api(known: Operation) -> bool:
-    """Whether an operation is one of Klaviyo's Campaigns API (the values report is of its Reporting API)."""
+    """True if an operation is one of Klaviyo's Campaigns API (the values report is of its Reporting API)."""
     return known.path.startswith(CAMPAIGN_PATHS) and known.id not in NOT_CAMPAIGNS_API
 
 
@@ -69,7 +70,7 @@ def table(rows: Iterable[Operation]) -> str:
 def cells(known: Operation) -> tuple[str, ...]:
     """One row."""
     names = "<br>".join(f"`{name}`" for name in (known.id, *known.aliases))
-    since = f"<br>since {known.revisions[0]}" if known.revisions != REVISIONS else ""
+    since = f"<br>since {known.revisions[0]}" if known.revisions != revisions() else ""
     methods = hook_methods().get(known.id) or ["call"]
     callers = [name for name, reached in tasks().items() if known.id in reached and fits(known, reached)]
     limits = [f"{known.limits.burst}/s", f"{known.limits.steady}/min"]
@@ -86,7 +87,7 @@ def cells(known: Operation) -> tuple[str, ...]:
 
 
 def fits(known: Operation, reached: set[str]) -> bool:
-    """Whether a task that makes these calls is one to name for the operation: a read is named with readers only."""
+    """True if a task that makes these calls is to be named for the operation: a read is named with readers only."""
     return known.method != "GET" or all(operations()[name].method == "GET" for name in reached)
 
 
@@ -117,7 +118,7 @@ def tasks() -> dict[str, set[str]]:
 
 
 def reachable(start: Name) -> set[str]:
-    """The operations that something comes to call, by whatever it uses."""
+    """The operations that something calls, itself or through what it uses."""
     seen, left = {start}, [start]
     while left:
         new = code()[left.pop()].uses - seen
@@ -135,7 +136,7 @@ class Item:
         self.uses: set[Name] = set()
         for part in ast.walk(node):
             if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in operations():
-                self.operations |= {part.value} if module not in POLICIES else set()
+                self.operations |= {part.value} if module != POLICY else set()
             elif isinstance(part, ast.Name):
                 self.uses.add(imported.get(part.id, (module, part.id)))
             elif isinstance(part, ast.Attribute):

@@ -280,13 +280,14 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
     if outcome == "failed":
         raise exceptions.KlaviyoCampaignFailed(event["campaign_id"], event["status"], event.get("reason", ""))
     if outcome == "timeout":
-        last = f"last seen as {event['status']!r}" if event["status"] else "never seen"
-        raise exceptions.KlaviyoWaitTimeoutError(
-            f"Klaviyo campaign {event['campaign_id']} was not done in time ({last}). Klaviyo goes on with it; "
-            f"run the task again to wait on, or raise 'timeout'."
-        )
+        raise exceptions.KlaviyoWaitTimeoutError(event["campaign_id"], event["status"])
     if outcome == "error":
         facts = event["error"]
+        reasons = {reason.value: reason for reason in exceptions.RefusalReason}
+        if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (
+            reason := reasons.get(facts.get("reason", ""))
+        ):
+            raise exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
         named = getattr(exceptions, facts["kind"], None)
         kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
         raise kind(

@@ -9,11 +9,13 @@ import pytest
 
 from airflow_provider_klaviyo.api.checks import check_call, check_names, facts
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import REVISIONS, get, operations
+from airflow_provider_klaviyo.api.operations import get, operations, revisions
 from airflow_provider_klaviyo.api.request import build
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from scripts.operations_table import TARGET, cells, is_of_campaigns_api, render
+
+REVISIONS = revisions()
 
 CATALOGUE = Path(__file__).with_name("catalogue.txt").read_text().split()
 

@@ -22,8 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_klaviyo.api import message
-from airflow_provider_klaviyo.api import oauth, retry
+from airflow_provider_klaviyo.api import message, oauth, retry
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.calls import Call, call
 from airflow_provider_klaviyo.api.errors import (

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import REVISIONS, get, match, operations
+from airflow_provider_klaviyo.api.operations import get, match, operations, revisions
+
+REVISIONS = revisions()
 
 
 def test_an_operation_is_found_by_id_and_by_every_alias():

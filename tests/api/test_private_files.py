@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.api import oauth
-from airflow_provider_klaviyo.api.limits import MemoryStore
+from airflow_provider_klaviyo.api.limits import MemoryBookings
 from airflow_provider_klaviyo.api.oauth import OAuth
 from airflow_provider_klaviyo.api.pacing import Pacing
 from airflow_provider_klaviyo.api.tokens import Token, TokenFile
@@ -40,7 +40,7 @@ def mode(path: Path) -> int:
 
 
 def pacing(accounts: Path) -> Pacing:
-    return Pacing("pk_x", "https://a.klaviyo.com", MemoryStore(), accounts, by_account=True, share=1.0, max_wait=1)
+    return Pacing("pk_x", "https://a.klaviyo.com", MemoryBookings(), accounts, by_account=True, share=1.0, max_wait=1)
 
 
 def learnt(accounts: Path) -> Path:

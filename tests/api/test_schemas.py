@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import REVISIONS, operations
+from airflow_provider_klaviyo.api.operations import operations, revisions
 from airflow_provider_klaviyo.api.schemas import Problem, answer_errors, request_errors
+
+REVISIONS = revisions()
 
 STRATEGY = "/data/attributes/send_strategy"
 DEFINITION = "/data/attributes/campaign-messages/data/0/attributes/definition"

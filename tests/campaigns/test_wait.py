@@ -93,7 +93,11 @@ def test_a_campaign_that_is_not_there_ends_a_plain_wait_at_once() -> None:
 
 
 def contradiction(wait: Wait, what: str, now: float) -> Any:
-    return wait.after(seen("Draft"), now) if what == "Draft" else wait.after_failure(KlaviyoNotFoundError("?", status=404), now)
+    return (
+        wait.after(seen("Draft"), now)
+        if what == "Draft"
+        else wait.after_failure(KlaviyoNotFoundError("?", status=404), now)
+    )
 
 
 @pytest.mark.parametrize(("what", "outcome"), [("Draft", "failed"), ("404", "error")])

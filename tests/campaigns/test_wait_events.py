@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -12,8 +14,16 @@ from hypothesis import strategies as st
 from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError
 from airflow_provider_klaviyo.campaigns.wait import Wait, parse
-from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoError, KlaviyoWaitTimeoutError
+from airflow_provider_klaviyo.exceptions import (
+    KlaviyoCampaignFailed,
+    KlaviyoError,
+    KlaviyoRecipientCountError,
+    KlaviyoRefusedError,
+    KlaviyoWaitTimeoutError,
+    RefusalReason,
+)
 from airflow_provider_klaviyo.tasks import raise_or_return
+from tests.support.refusals import refused
 
 GOOD = {"campaign_id": "C1", "outcome": "done", "status": "Sent"}
 FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None, "pointer": None, "request_id": None}
@@ -109,10 +119,45 @@ def test_an_error_comes_out_as_it_went_in(kind: type[KlaviyoApiError]) -> None:
     assert found.meta == {"duplicate_profile_id": "P1"}
 
 
+def test_a_refusal_comes_out_with_its_reason_and_its_campaign() -> None:
+    error = KlaviyoRefusedError("no", reason=RefusalReason.READ_ONLY, campaign_id="C9")
+    event = Wait("C1", deadline=9, interval=1).after_failure(error, now=1.0)
+    with refused(RefusalReason.READ_ONLY, campaign_id="C9", match="no"):
+        raise_or_return(parse(json.loads(json.dumps(event))))
+
+
+@pytest.mark.parametrize("reason", ["", "a reason of a later version", 5])
+def test_a_refusal_for_a_reason_that_is_not_known_still_fails(reason: Any) -> None:
+    facts = {**FACTS, "kind": "KlaviyoRefusedError", "reason": reason}
+    with pytest.raises(KlaviyoError):
+        raise_or_return(parse({**GOOD, "outcome": "error", "error": facts}))
+
+
+@pytest.mark.parametrize(
+    ("error", "facts"),
+    [
+        (KlaviyoWaitTimeoutError("C1", "Sending"), {"campaign_id": "C1", "status": "Sending"}),
+        (KlaviyoCampaignFailed("C1", "Cancelled"), {"campaign_id": "C1", "status": "Cancelled", "reason": ""}),
+        (
+            KlaviyoRecipientCountError(5, 10, None, campaign_id="C1"),
+            {"count": 5, "minimum": 10, "maximum": None, "campaign_id": "C1"},
+        ),
+        (KlaviyoRecipientCountError(5, maximum=3), {"count": 5, "minimum": None, "maximum": 3, "campaign_id": None}),
+    ],
+)
+def test_an_error_has_its_facts_after_pickling_and_copying(error: KlaviyoError, facts: dict[str, Any]) -> None:
+    for one in (error, copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert type(one) is type(error)
+        assert str(one) == str(error)
+        assert {name: getattr(one, name) for name in facts} == facts
+
+
 def test_what_a_database_does_not_take_is_left_out_of_the_event() -> None:
     plain = {"code": "a", "detail": "x" * 5_000}
     for odd in ({"code": "\0"}, {"code": "\ud800"}, {"code": float("nan")}, {"code": "x" * 6_000}):
-        event = Wait("C1", deadline=9, interval=1).after_failure(KlaviyoApiError("what", errors=[plain, odd, plain]), now=1.0)
+        event = Wait("C1", deadline=9, interval=1).after_failure(
+            KlaviyoApiError("what", errors=[plain, odd, plain]), now=1.0
+        )
         assert event is not None
         assert event["error"]["errors"] == [plain]
 

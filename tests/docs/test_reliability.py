@@ -87,7 +87,7 @@ def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
 
 def test_every_row_of_a_table_with_tests_names_one() -> None:
     with_tests = [table for table in tables() if table[0][-1].startswith("Test")]
-    assert len(with_tests) == 2
+    assert len(with_tests) == 3
     for _, _, *rows in with_tests:
         for row in rows:
             assert re.search(r"`tests/[\w/]+\.py::test_\w+`", row[-1]), row[0]
@@ -100,7 +100,18 @@ def test_every_state_store_key_is_told_and_no_other() -> None:
 
 def test_every_error_is_told() -> None:
     told = set(re.findall(r"Klaviyo\w+(?:Error|Failed)", PAGE))
-    assert told == set(exceptions.__all__) - {"KlaviyoError", "KlaviyoApiError"}
+    assert told == set(exceptions.__all__) - {"KlaviyoError", "KlaviyoApiError", "RefusalReason"}
+
+
+def test_every_reason_of_a_refusal_has_its_row_and_a_test_of_it() -> None:
+    (table,) = (table for table in tables() if table[0][0] == "`reason`")
+    rows = {row[0].strip("`"): row[-1].strip("`").split("::") for row in table[2:]}
+    assert set(rows) == {reason.value for reason in exceptions.RefusalReason}
+    for reason, (path, name) in rows.items():
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        (test,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
+        asked = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+        assert exceptions.RefusalReason(reason).name in asked, name
 
 
 def test_a_wait_that_airflow_ends_leaves_the_send_alone(klaviyo: Klaviyo) -> None:

@@ -83,7 +83,7 @@ def test_a_429_of_a_day_stops_every_process_and_names_the_time(limited: Sandbox,
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "part"),
     [
         ({"shares": 1}, "share"),
         ({"share": 0}, "more than 0"),
@@ -105,16 +105,16 @@ def test_a_429_of_a_day_stops_every_process_and_names_the_time(limited: Sandbox,
         ({"redis": False}, "redis://"),
     ],
 )
-def test_an_extra_that_is_not_understood_is_refused_without_telling_secrets(
-    connect: Connect, extra: Any, told: str
+def test_an_extra_that_is_not_understood_is_refused_without_showing_secrets(
+    connect: Connect, extra: Any, part: str
 ) -> None:
     with pytest.raises(KlaviyoValidationError, match="rate_limit") as caught:
         connect("pk_one", rate_limit=extra).get_conn()
-    assert told in str(caught.value)
+    assert part in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_klaviyo_is_paced_and_this_machine_is_not_unless_said_otherwise(connect: Connect) -> None:
+def test_klaviyo_is_paced_and_this_machine_is_not_by_default(connect: Connect) -> None:
     def paced(url: str, **extra: Any) -> bool:
         return connect("pk_one", url, **extra).get_conn().settings.pacing is not None
 

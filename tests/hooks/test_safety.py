@@ -11,12 +11,18 @@ import pytest
 from airflow_provider_klaviyo.api.operations import operations
 from airflow_provider_klaviyo.api.request import build
 from airflow_provider_klaviyo.compat import AirflowFailException
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.exceptions import (
+    KlaviyoRefusedError,
+    KlaviyoTransientError,
+    KlaviyoValidationError,
+    RefusalReason,
+)
 from airflow_provider_klaviyo.hooks.extra import is_write
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.seed import DEFAULT
 from tests.support.hooks import Call, both
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, SENT, TEMPLATE, Klaviyo
 
 POSTS_THAT_READ = {
@@ -72,7 +78,7 @@ def test_a_read_only_connection_refuses_writes_before_they_leave(
     klaviyo: Klaviyo, connect: Connect, call: Call, name: str, arguments: dict[str, Any]
 ) -> None:
     connect(klaviyo.url, read_only=True)
-    with pytest.raises(KlaviyoRefusedError, match=r"Connection 'klaviyo_default'.*'read_only'"):
+    with refused(RefusalReason.READ_ONLY, match=r"Connection 'klaviyo_default'.*'read_only'"):
         call(name, arguments)
     assert klaviyo.requests() == []
 
@@ -135,7 +141,8 @@ def test_a_refusal_fails_a_task_without_further_tries() -> None:
 @both
 def test_a_send_from_a_live_account_is_refused(live: Klaviyo, connect: Connect, call: Call) -> None:
     connect(live.url, require_test_account=True)
-    with pytest.raises(KlaviyoRefusedError, match=r"Connection 'klaviyo_default'.*'require_test_account'.*live"):
+    words = r"Connection 'klaviyo_default'.*'require_test_account'.*live"
+    with refused(RefusalReason.LIVE_ACCOUNT, match=words):
         call("send_campaign", {"campaign_id": DRAFT_EMAIL})
     assert list(live.counted()) == ["get_accounts"]
 

@@ -15,7 +15,7 @@ from airflow.sdk import DAG, BaseOperator
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.campaigns import email, push, sms, static
 from airflow_provider_klaviyo.drafts.edits import with_attributes
-from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError
+from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -30,6 +30,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
 from airflow_provider_klaviyo.tasks import KlaviyoCampaignOperator
 from tests.conftest import Connect
 from tests.support.context import Task, TaskInstance, XComs
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, LIST, NOBODY, OTHER_LIST, TEMPLATE, Klaviyo
 
 NAME = "Weekly news 2026-11-20"
@@ -199,7 +200,8 @@ def test_an_edit_of_what_a_later_task_did_not_write_is_still_seen(
         campaign_id=campaign_id,
         message={"channel": "email", "content": {"preview_text": "Look"}},
     ).run()
-    with pytest.raises(KlaviyoRefusedError, match=r"audiences.included \(create\), content.subject of message"):
+    names = r"audiences.included \(create\), content.subject of message"
+    with refused(RefusalReason.EDITED, campaign_id=campaign_id, match=names):
         run.send(campaign_id, if_edited="refuse").run()
 
 

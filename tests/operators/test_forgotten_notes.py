@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.exceptions import KlaviyoAmbiguousWriteError, KlaviyoRefusedError, KlaviyoTransientError
+from airflow_provider_klaviyo.exceptions import (
+    KlaviyoAmbiguousWriteError,
+    KlaviyoRefusedError,
+    KlaviyoTransientError,
+    RefusalReason,
+)
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from tests.support.context import MemoryStore, Task, dag_run
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, OTHER_LIST, SENT, Klaviyo
 from tests.support.tasks import NAME, assign, clone, create, send
 
@@ -151,7 +157,7 @@ def test_of_several_that_could_be_it_none_is_used(klaviyo: Klaviyo, make: Callab
     task = make()
     twins = {task.run(), make(run=dag_run()).run()}
     task.clear(forgets=True)
-    with pytest.raises(KlaviyoRefusedError) as caught:
+    with refused(RefusalReason.SEVERAL_MATCH) as caught:
         task.run()
     assert all(twin in str(caught.value) for twin in twins)
     assert klaviyo.counted()[operation] == 2
@@ -355,7 +361,8 @@ def test_a_campaign_that_went_out_to_other_audiences_is_not_made_anew_after_a_cl
     send(campaign_id=made).run()
     task = create(audiences={"included": [OTHER_LIST]}, durable=durable)
     task.clear(forgets=True)
-    with pytest.raises(KlaviyoRefusedError, match=f"{made}.*went out since this run began, to other audiences"):
+    words = f"{made}.*went out since this run began, to other audiences"
+    with refused(RefusalReason.NAMESAKE_SENT, campaign_id=made, match=words):
         task.run()
     assert klaviyo.named(NAME) == [made]
 

@@ -21,9 +21,11 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoRefusedError,
     KlaviyoValidationError,
     KlaviyoWaitTimeoutError,
+    RefusalReason,
 )
 from tests.conftest import KEY
 from tests.support.context import dag_run, fire
+from tests.support.refusals import refused
 from tests.support.sandbox import (
     DRAFT_EMAIL,
     DRAFT_PAST_STATIC,
@@ -387,7 +389,7 @@ def test_a_send_that_takes_too_long_times_out_and_the_next_try_waits_on(klaviyo:
 
 
 def test_a_campaign_that_somebody_else_sent_is_refused_and_the_time_told(klaviyo: Klaviyo) -> None:
-    with pytest.raises(KlaviyoRefusedError, match=r"2026-01-05T09:00:00.*[Cc]lone"):
+    with refused(RefusalReason.ALREADY_SENT, campaign_id=SENT, match=r"2026-01-05T09:00:00.*[Cc]lone"):
         send(campaign_id=SENT).run()
     assert klaviyo.counted()["send_campaign"] == 0
 
@@ -424,7 +426,7 @@ def test_a_campaign_that_a_person_reverted_is_not_sent_by_a_retry_but_by_a_clear
     klaviyo.wait_for_sends()
     while klaviyo.status(campaign_id) != "Draft":
         time.sleep(0.02)
-    with pytest.raises(KlaviyoRefusedError, match="clear"):
+    with refused(RefusalReason.REVERTED, campaign_id=campaign_id, match="clear"):
         task.run()
     assert klaviyo.counted()["send_campaign"] == 1
     task.clear()
@@ -481,7 +483,7 @@ RUNS = pytest.mark.parametrize("run", [lambda: dag_run("backfill"), catch_up], i
 
 @RUNS
 def test_a_run_for_the_past_does_not_send_unless_told(klaviyo: Klaviyo, run: Callable[[], Any]) -> None:
-    with pytest.raises(KlaviyoRefusedError, match=rf"{DRAFT_EMAIL}.*in_backfill='send'"):
+    with refused(RefusalReason.PAST_RUN, campaign_id=DRAFT_EMAIL, match=rf"{DRAFT_EMAIL}.*in_backfill='send'"):
         send(run=run()).run()
     with pytest.raises(AirflowSkipException, match=DRAFT_EMAIL):
         send(run=run(), in_backfill="skip").run()
@@ -542,7 +544,7 @@ def test_a_campaign_that_is_sent_cannot_be_stopped(klaviyo: Klaviyo, action: str
 
 
 def test_a_draft_has_no_send_to_cancel(klaviyo: Klaviyo) -> None:
-    with pytest.raises(KlaviyoRefusedError, match="draft"):
+    with refused(RefusalReason.NOTHING_TO_CANCEL, campaign_id=DRAFT_EMAIL, match="draft"):
         cancel(action="cancel").run()
     assert cancel(action="revert").run() == DRAFT_EMAIL
 

@@ -17,9 +17,11 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
+    RefusalReason,
 )
 from airflow_provider_klaviyo.never_twice import make as protocol
 from tests.support.context import MemoryStore, Task, dag_run
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
 from tests.support.tasks import NAME, assign, clone, create, estimate, send
@@ -271,7 +273,7 @@ def test_a_campaign_that_was_deleted_behind_the_tasks_back_is_not_replaced_by_a_
     task = create()
     first = task.run()
     klaviyo.delete(first)
-    with pytest.raises(KlaviyoError, match=first):
+    with refused(RefusalReason.VANISHED, campaign_id=first, match=first):
         task.run()
     assert klaviyo.named(NAME) == []
     task.clear()

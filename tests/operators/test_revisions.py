@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.api.operations import NEWEST_OF_CAMPAIGNS, REVISIONS, check_campaigns
+from airflow_provider_klaviyo.api.operations import NEWEST_OF_CAMPAIGNS, check_campaigns, revisions
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
@@ -36,6 +36,8 @@ from tests.support.hooks import Call, both
 from tests.support.rendering import rendered
 from tests.support.sandbox import DRAFT_EMAIL, LIST, Klaviyo
 from tests.support.scripted import Scripted, json_api
+
+REVISIONS = revisions()
 
 Connect = Callable[..., None]
 OTHERS = ["2026-10-15", "2026-10-15.pre", "2027-04-15", "2026-07-15.pre", "2026-04-15.pre"]

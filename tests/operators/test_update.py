@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.campaigns import email, push, sms, static, throttled
-from airflow_provider_klaviyo.exceptions import KlaviyoNotFoundError, KlaviyoRefusedError, KlaviyoValidationError
+from airflow_provider_klaviyo.exceptions import (
+    KlaviyoNotFoundError,
+    KlaviyoRefusedError,
+    KlaviyoValidationError,
+    RefusalReason,
+)
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoUpdateCampaignMessageOperator,
     KlaviyoUpdateCampaignOperator,
 )
 from tests.support.context import Task
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, LIST, OTHER_LIST, SENT
 
 EMAIL_MESSAGE = "01H5QQV9FGJ1H66PGPER6WN9F5"
@@ -56,7 +62,8 @@ def test_a_scheduled_campaign_is_refused_and_the_way_is_named(klaviyo):
     update(campaign_id=DRAFT_EMAIL, send_strategy=LATER).run()
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.advance(60)
-    with pytest.raises(KlaviyoRefusedError, match=r"'Scheduled'; only a draft.*Revert it first .*action='revert'"):
+    way = r"'Scheduled'; only a draft.*Revert it first .*action='revert'"
+    with refused(RefusalReason.NOT_A_DRAFT, campaign_id=DRAFT_EMAIL, match=way):
         update(campaign_id=DRAFT_EMAIL, name="Too late").run()
     assert klaviyo.campaign(DRAFT_EMAIL)["name"] != "Too late"
     assert len(klaviyo.requests("update_campaign")) == 1

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_provider_klaviyo.campaigns import email, sms
-from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -21,6 +21,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 from tests.support.context import InOneTask, MemoryStore, Task, XComs, dag_run
+from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, LIST, OTHER_LIST, TEMPLATE, Klaviyo
 
 SMS_LIST = "TUeZtq"
@@ -284,7 +285,7 @@ def test_three_in_one_task_are_three(klaviyo: Klaviyo, make: Make) -> None:
 @makers
 def test_the_same_name_twice_in_one_try_is_refused(klaviyo: Klaviyo, make: Make) -> None:
     task = in_one_task(lambda: [make("A"), make("A")])
-    with pytest.raises(KlaviyoRefusedError, match="Sale of A"):
+    with refused(RefusalReason.MADE_BEFORE, match="Sale of A"):
         task.run()
     assert len(klaviyo.named(named("A"))) == 1
     with pytest.raises(KlaviyoRefusedError, match="Sale of A"):

@@ -12,10 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_klaviyo.api.operations import REVISIONS, operations
+from airflow_provider_klaviyo.api.operations import operations, revisions
 from tests.sandbox.hostile import Target
 from tests.sandbox.mutations import EXACT, HEADERS, NUMBERS, TEXTS, Asked, Mutations
 from tests.sandbox.prepared import prepare
+
+REVISIONS = revisions()
 
 SEEDS = range(int(os.environ.get("SANDBOX_FUZZ_SEEDS", "1")))
 PATHS = ("/", "/sandbox/state", "/sandbox/sends", "/sandbox/requests", "/sandbox/faults", "/sandbox/clock", "/page/x")

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.api.operations import REVISIONS, operations
+from airflow_provider_klaviyo.api.operations import operations, revisions
 from airflow_provider_klaviyo.api.schemas import answer_errors
 from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
+
+REVISIONS = revisions()
 
 EMAIL, EMAIL_MESSAGE = "01H5QQV9F57XJHJDMD86RX4QM5", "01H5QQV9FGJ1H66PGPER6WN9F5"
 SMS_MESSAGE = "RNCyHC"

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from airflow_provider_klaviyo.api.operations import REVISIONS, operations
+from airflow_provider_klaviyo.api.operations import operations, revisions
 from airflow_provider_klaviyo.api.schemas import answer_errors
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from tests.sandbox.openapi_document import rebuilt
 from tests.sandbox.sandbox_api import STILL
+
+REVISIONS = revisions()
 
 EXAMPLES = 1
 """Requests of each kind per operation. More take longer: 12 are 200 s."""

@@ -17,7 +17,7 @@ from airflow_provider_klaviyo.api.calls import MAX_PAGES
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.message import TAKES_A_FILE
-from airflow_provider_klaviyo.api.operations import REVISIONS, Operation
+from airflow_provider_klaviyo.api.operations import Operation, revisions
 from airflow_provider_klaviyo.api.schemas import Problem, published, request_errors
 
 TOLD = 5
@@ -42,7 +42,7 @@ def check_names(
         that the revision does not have.
     """
     known = operations.get(operation)
-    if revision in REVISIONS:
+    if revision in revisions():
         _check_revision(known, revision)
     elif revision is not None:
         return
@@ -76,7 +76,7 @@ def check_call(
     :raises KlaviyoValidationError: the message names the field, the value and what is allowed; ``pointer`` the field.
     """
     known = operations.get(operation)
-    if revision not in REVISIONS:
+    if revision not in revisions():
         _say_unchecked(revision)
         return
     _check_revision(known, revision)
@@ -148,7 +148,7 @@ def facts(operation: str, revision: str | None = None) -> Mapping[str, Any]:
     :param revision: API revision; ``None``, or one without a document here: the newest that has the operation counts.
     """
     known = operations.get(operation)
-    return published(known.id, revision if revision in REVISIONS else known.revisions[-1])
+    return published(known.id, revision if revision in revisions() else known.revisions[-1])
 
 
 def _with_one_value(rule: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,5 +229,5 @@ def _say_unchecked(revision: str) -> None:
     log.info(
         "This package has no published document of API revision %s (it has %s): calls are left to Klaviyo to check.",
         revision,
-        " and ".join(REVISIONS),
+        " and ".join(revisions()),
     )

@@ -11,7 +11,16 @@ from typing import Any
 
 
 class KlaviyoError(Exception):
-    """Anything this package raises on purpose."""
+    """Anything this package raises on purpose. It can be pickled and copied, with its facts."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(kind: type[KlaviyoError], args: tuple[object, ...], facts: dict[str, object]) -> KlaviyoError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class KlaviyoApiError(KlaviyoError):
@@ -61,15 +70,6 @@ class KlaviyoApiError(KlaviyoError):
         }
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         return f"{self.message} [{known}]" if known else self.message
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, dict(self.__dict__))
-
-
-def _rebuild(kind: type[KlaviyoApiError], message: str, facts: dict[str, object]) -> KlaviyoApiError:
-    error = kind(message)
-    error.__dict__.update(facts)
-    return error
 
 
 class KlaviyoAuthError(KlaviyoApiError):

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
 SPEC = Path(__file__).parent / "spec"
-
-REVISIONS = ("2026-04-15", "2026-07-15")
-"""The revisions whose published documents this package carries, oldest first."""
 
 DEFAULT_REVISION = "2026-04-15"
 
@@ -48,8 +46,8 @@ class Operation:
     :param limits: published rate limits.
     :param scopes: the scopes an API key needs, all of them.
     :param success: documented success statuses. The live service may answer another 2xx.
-    :param document: whether a success comes with a JSON:API document, by what Klaviyo publishes.
-    :param revisions: the revisions in :data:`REVISIONS` that have this operation.
+    :param document: True if a success comes with a JSON:API document, by what Klaviyo publishes.
+    :param revisions: those of :func:`revisions` that have this operation, oldest first.
     """
 
     id: str
@@ -69,9 +67,15 @@ class Operation:
 
 
 @cache
+def revisions() -> tuple[str, ...]:
+    """The revisions whose published documents this package carries, oldest first."""
+    return tuple(_table()["revisions"])
+
+
+@cache
 def operations() -> Mapping[str, Operation]:
-    """All operations by id. Aliases are no keys: use :func:`get` to find an operation by either name."""
-    rows = json.loads((SPEC / "operations.json").read_text(encoding="utf-8"))["operations"]
+    """All operations by id. Aliases are not keys: use :func:`get` to find an operation by either name."""
+    rows = _table()["operations"]
     return MappingProxyType(
         {
             name: Operation(
@@ -93,7 +97,7 @@ def operations() -> Mapping[str, Operation]:
 def get(name: str) -> Operation:
     """The operation with this id or alias.
 
-    :raises KlaviyoValidationError: no such operation; the message suggests the nearest names.
+    :raises KlaviyoValidationError: there is no such operation; the message suggests the nearest names.
     """
     table = operations()
     operation = table.get(name) or table.get(_aliases().get(name, ""))
@@ -105,7 +109,7 @@ def get(name: str) -> Operation:
 
 
 def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-    """The operation a request is for, with its path parameters; ``None`` when there is no such operation.
+    """The operation a request is for, with its path parameters; ``None`` when there is none.
 
     A trailing slash is tolerated, and a literal segment beats a parameter: ``/api/campaigns/clone`` is matched by a
     published ``…/clone`` before ``/api/campaigns/{id}``.
@@ -126,6 +130,11 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
         else:
             return operation, parameters
     return None
+
+
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((SPEC / "operations.json").read_text(encoding="utf-8"))
+    return table
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Before and after each exchange: wait for one's turn, and learn from the answer.
+"""Before each exchange: wait for its turn. After it: learn from the answer.
 
 Limits are counted per account, but a connection has only a key. Each answer of Klaviyo's names the account (header
 ``cid``): until the first one, calls are paced under a hash of the key; from then on, and in every process of this host,
@@ -16,16 +16,9 @@ from pathlib import Path
 
 from airflow_provider_klaviyo.api import private
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
-from airflow_provider_klaviyo.api.limits import Budget, Priority
-from airflow_provider_klaviyo.api.limits.store import Store
+from airflow_provider_klaviyo.api.limits import Budget
+from airflow_provider_klaviyo.api.limits.bookings import Bookings
 from airflow_provider_klaviyo.api.operations import Operation
-
-FIRST = ("send_campaign", "cancel_campaign_send")
-"""What must not wait behind other calls of its kind."""
-
-LAST = ("query_campaign_values", "query_flow_values", "query_form_values", "query_segment_values")
-"""What can wait: downloads of figures."""
-
 
 _ACCOUNT = re.compile(r"\w{1,40}", re.ASCII)
 
@@ -34,9 +27,9 @@ class Pacing:
     """Paces the calls of one key.
 
     :param identity: stands for the key (or the OAuth app); a secret may be part of it, since only its hash is used.
-    :param by_account: whether the limits are the account's, shared by all its keys; an OAuth app has its own.
+    :param by_account: True if the limits are the account's, shared by all its keys; an OAuth app has its own.
     :param base_url: scheme and host that the key is for.
-    :param store: where the processes that share the budget keep it.
+    :param bookings: where the processes that share the budget keep it.
     :param accounts: directory, on this host, that remembers which account a key belongs to.
     :param share: part of the published limits to use.
     :param max_wait: seconds that a call waits for its turn at most.
@@ -46,7 +39,7 @@ class Pacing:
         self,
         identity: str,
         base_url: str,
-        store: Store,
+        bookings: Bookings,
         accounts: Path,
         *,
         by_account: bool,
@@ -55,7 +48,7 @@ class Pacing:
     ) -> None:
         self._host = re.sub(r"^https?://", "", base_url)
         self._key = hashlib.sha256(f"{base_url} {identity}".encode()).hexdigest()[:16]
-        self._store = store
+        self._bookings = bookings
         self._known = accounts / self._key
         self.max_wait = max_wait
         self._share = share
@@ -63,7 +56,7 @@ class Pacing:
         self._budget = self._budget_of(f"key-{self._key}")
         self._by_account = by_account
         self._uncounted: deque[Operation] = deque(maxlen=1_000)
-        self._settled = not by_account
+        self._looked_up = not by_account
 
     def wait(self, operation: Operation) -> float:
         """Sleep until the call may be made.
@@ -72,19 +65,19 @@ class Pacing:
         :raises KlaviyoRateLimitError: that would take too long; the call was not made.
         """
         self._look_up()
-        slept = self._budget.acquire(operation, _priority(operation))
-        self._note(operation)
+        slept = self._budget.acquire(operation)
+        self._count_later(operation)
         return slept
 
     async def await_turn(self, operation: Operation) -> float:
         """As :meth:`wait`, for event loops."""
         self._look_up()
-        slept = await self._budget.aacquire(operation, _priority(operation))
-        self._note(operation)
+        slept = await self._budget.aacquire(operation)
+        self._count_later(operation)
         return slept
 
     def is_news(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer tells an account that was not known to be the key's."""
+        """True if an answer names an account that was not known to be the key's."""
         account = headers.get("cid", "")
         return self._by_account and account != self._account and bool(_ACCOUNT.fullmatch(account))
 
@@ -101,22 +94,23 @@ class Pacing:
             return  # the next process learns it from its own first answer
 
     def throttled(self, operation: Operation, error: KlaviyoRateLimitError) -> None:
-        """Tell all processes of a 429."""
+        """Let all processes know of a 429."""
         self._budget.blocked(operation, error.retry_after or 0)
 
     async def athrottled(self, operation: Operation, error: KlaviyoRateLimitError) -> None:
         """As :meth:`throttled`, for event loops."""
         await self._budget.ablocked(operation, error.retry_after or 0)
 
-    def _note(self, operation: Operation) -> None:
+    def _count_later(self, operation: Operation) -> None:
+        """Remember a call that no account is known for yet."""
         if self._by_account and self._account is None:
             self._uncounted.append(operation)
 
     def _look_up(self) -> None:
-        """What an earlier process has learnt; read once."""
-        if self._settled:
+        """Read once what an earlier process has learnt."""
+        if self._looked_up:
             return
-        self._settled = True
+        self._looked_up = True
         try:
             account = private.read(self._known)
         except (OSError, ValueError):
@@ -129,10 +123,4 @@ class Pacing:
         self._budget = self._budget_of(account)
 
     def _budget_of(self, account: str) -> Budget:
-        return Budget(f"{self._host}/{account}", self._store, share=self._share, max_wait=self.max_wait)
-
-
-def _priority(operation: Operation) -> Priority:
-    if operation.id in FIRST:
-        return "high"
-    return "low" if operation.id in LAST else "normal"
+        return Budget(f"{self._host}/{account}", self._bookings, share=self._share, max_wait=self.max_wait)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, REVISIONS, SPEC, get
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, SPEC, get, revisions
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -129,9 +129,9 @@ def _document(revision: str) -> dict[str, Any]:
 
 
 def _path(revision: str) -> Path:
-    if revision not in REVISIONS:
+    if revision not in revisions():
         raise KlaviyoValidationError(
-            f"No published document for revision {revision!r} in this package. Known: {', '.join(REVISIONS)}."
+            f"No published document for revision {revision!r} in this package. Known: {', '.join(revisions())}."
         )
     return SPEC / f"{revision}.json"
 

@@ -174,7 +174,8 @@ def look_at_estimation(campaign_id: str) -> Call[Observation]:
 
 
 class ErrorFacts(TypedDict):
-    """A :class:`KlaviyoApiError` in plain values; of Klaviyo's own ``errors`` the first ones, where they are long."""
+    """An error in plain values; of Klaviyo's own ``errors`` the first ones, where they are long. ``reason`` and
+    ``campaign_id`` are those of a refusal."""
 
     kind: str
     message: str
@@ -183,6 +184,8 @@ class ErrorFacts(TypedDict):
     pointer: str | None
     request_id: str | None
     errors: NotRequired[list[dict[str, Any]]]
+    reason: NotRequired[str]
+    campaign_id: NotRequired[str]
 
 
 class WaitEvent(TypedDict):
@@ -297,6 +300,10 @@ def facts(error: KlaviyoError) -> ErrorFacts:
     )
     if storable := list(_storable(known.errors)):
         plain["errors"] = storable
+    if reason := getattr(error, "reason", None):
+        plain["reason"] = str(reason)
+    if campaign_id := getattr(error, "campaign_id", None):
+        plain["campaign_id"] = str(campaign_id)
     return plain
 
 
@@ -344,6 +351,7 @@ def _is_error(facts: Any) -> bool:
     return (
         isinstance(facts, Mapping)
         and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())
+        and all(isinstance(facts.get(name, ""), str) for name in ("reason", "campaign_id"))
         and isinstance(facts.get("errors", []), list)
         and all(isinstance(error, Mapping) for error in facts.get("errors", []))
     )

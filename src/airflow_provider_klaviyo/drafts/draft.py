@@ -13,7 +13,7 @@ from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_final
 from airflow_provider_klaviyo.drafts.edits import Fields, of_campaign, of_message, with_attributes
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.look import look_until, settled_after
 from airflow_provider_klaviyo.never_twice.notes import TaskState, TemplateNote
@@ -29,7 +29,10 @@ def require_draft(hook: KlaviyoHook, campaign_id: str) -> Resource:
     status = str(campaign.attributes.get("status"))
     if status != CampaignStatus.DRAFT:
         raise KlaviyoRefusedError(
-            f"Campaign {campaign_id} is {status!r}; only a draft can be changed. Nothing was changed. {_remedy(status)}"
+            f"Campaign {campaign_id} is {status!r}; only a draft can be changed. Nothing was changed. "
+            f"{_remedy(status)}",
+            reason=RefusalReason.NOT_A_DRAFT,
+            campaign_id=campaign_id,
         )
     return campaign
 

@@ -16,7 +16,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationE
 from airflow_provider_klaviyo.campaigns.strategies import window
 from airflow_provider_klaviyo.compat import AirflowSkipException
 from airflow_provider_klaviyo.drafts.edits import Draft, Written
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.never_twice.look import look_until, settled_after
@@ -111,7 +111,9 @@ class ReadyCheck:
             raise AirflowSkipException(f"{what}: campaign {campaign.id} is not sent, as in_backfill='skip' says.")
         raise KlaviyoRefusedError(
             f"{what}: campaign {campaign.id} was not sent and is a draft. "
-            f"If people are to get it now, set in_backfill='send' on this task; 'skip' skips it instead."
+            f"If people are to get it now, set in_backfill='send' on this task; 'skip' skips it instead.",
+            reason=RefusalReason.PAST_RUN,
+            campaign_id=campaign.id,
         )
 
     def _check_time(self, campaign: Resource) -> None:
@@ -222,6 +224,8 @@ class ReadyCheck:
         if self.if_edited == "refuse":
             raise KlaviyoRefusedError(
                 f"{what} It was not sent. If it is to go out as it is, set if_edited='warn' on this task; to put back "
-                f"what the DAG says, clear the tasks in brackets and this one."
+                f"what the DAG says, clear the tasks in brackets and this one.",
+                reason=RefusalReason.EDITED,
+                campaign_id=campaign_id,
             )
         log.warning("%s It is sent as it is now; if_edited='refuse' would stop it.", what)

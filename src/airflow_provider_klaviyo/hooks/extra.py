@@ -17,7 +17,7 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.operations import Operation
 from airflow_provider_klaviyo.api.request import Request, build
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -152,7 +152,8 @@ class Safety:
         if self.read_only and is_write(request.operation):
             raise KlaviyoRefusedError(
                 f"{self._where}: refused {request}, nothing was sent: the connection is read-only. "
-                f"Its extra 'read_only' must be false, or missing, for this DAG to write."
+                f"Its extra 'read_only' must be false, or missing, for this DAG to write.",
+                reason=RefusalReason.READ_ONLY,
             )
         if self.require_test_account and request.operation.id in SENDS:
             if self._is_test_account is None:
@@ -160,7 +161,8 @@ class Safety:
             if not self._is_test_account:
                 raise KlaviyoRefusedError(
                     f"{self._where}: refused {request}, nothing was sent: the connection may send only from a test "
-                    f"account (extra 'require_test_account'), and the account is live: people would get this."
+                    f"account (extra 'require_test_account'), and the account is live: people would get this.",
+                    reason=RefusalReason.LIVE_ACCOUNT,
                 )
 
     def _ask(self, request: Request) -> Call[bool]:
@@ -171,7 +173,8 @@ class Safety:
         except KlaviyoApiError as error:
             raise KlaviyoRefusedError(
                 f"{self._where}: refused {request}, nothing was sent: the connection may send only from a test account "
-                f"(extra 'require_test_account'), and whether this is one cannot be told. {error}"
+                f"(extra 'require_test_account'), and whether this is one cannot be told. {error}",
+                reason=RefusalReason.LIVE_ACCOUNT,
             ) from error
         return [account.attributes.get("test_account") for account in document.resources] == [True]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.api.client_settings import Auth, PrivateKey
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.limits import shared_store
+from airflow_provider_klaviyo.api.limits import shared_bookings
 from airflow_provider_klaviyo.api.limits.redis import SCHEMES
 from airflow_provider_klaviyo.api.pacing import Pacing
 from airflow_provider_klaviyo.hooks.extra import yes_or_no
@@ -23,9 +23,9 @@ MEANING = (
 
 
 def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
-    """How the calls of a connection are paced; ``None``: not at all.
+    """Return how the calls of a connection are paced; ``None``: not at all.
 
-    Unless said otherwise, calls to Klaviyo are paced, and calls to this machine (the sandbox) are not.
+    By default, calls to Klaviyo are paced, and calls to this machine (the sandbox) are not.
 
     :param where: the connection, as messages name it.
     :param extra: the value of ``rate_limit``, ``None`` when it is not given.
@@ -47,8 +47,8 @@ def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
     home = _home()
     by_account = isinstance(proof, PrivateKey)
     try:
-        store = shared_store(redis or str(home / "budget.sqlite"))
-        return Pacing(proof.counted_as, base_url, store, home / "accounts", by_account=by_account, **numbers)
+        bookings = shared_bookings(redis or str(home / "budget.sqlite"))
+        return Pacing(proof.counted_as, base_url, bookings, home / "accounts", by_account=by_account, **numbers)
     except KlaviyoValidationError as error:
         raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {error.message}", pointer="rate_limit") from None
 

@@ -21,7 +21,7 @@ from airflow_provider_klaviyo.api.errors import (
 from airflow_provider_klaviyo.api.message import Clock
 from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.look import (
     Action,
@@ -181,7 +181,8 @@ def _refuse_twin(state: TaskState, subject: Subject) -> None:
         raise KlaviyoRefusedError(
             f"This task has just made a campaign named {subject.name!r}. A second one of the same name could not be "
             f"told from it when the task is tried again, so none was made. Give each campaign that a task makes a name "
-            f"of its own."
+            f"of its own.",
+            reason=RefusalReason.MADE_BEFORE,
         )
 
 
@@ -291,7 +292,9 @@ def _known(hook: KlaviyoHook, state: TaskState, subject: Subject, on_clear: str)
         return None
     raise KlaviyoRefusedError(
         f"Campaign {note.id}, made by an earlier try of this task, is no longer in Klaviyo. If that was meant, "
-        f"clear the task to make another; nothing was made now."
+        f"clear the task to make another; nothing was made now.",
+        reason=RefusalReason.VANISHED,
+        campaign_id=note.id,
     )
 
 
@@ -323,7 +326,8 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
         raise KlaviyoRefusedError(
             f"Several campaigns named {subject.name!r} were made since {began:%Y-%m-%d %H:%M:%S} UTC: {ids}. "
             f"Which of them is this task's cannot be told, so none is used. Delete the spare ones in Klaviyo and run "
-            f"the task again; to keep them apart, give each run's campaign a name of its own."
+            f"the task again; to keep them apart, give each run's campaign a name of its own.",
+            reason=RefusalReason.SEVERAL_MATCH,
         )
     if action is Action.ADOPT:
         _require_draft(found[0], sought)
@@ -335,7 +339,9 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
             f"Campaign {', '.join(gone_out)}, named {subject.name!r} as this task's is to be, went out since this run "
             f"began, to other audiences than the DAG has now. If it is what this task made before it was cleared, "
             f"another one would reach people twice; so none was made. If another is meant, give it another name, or "
-            f"set on_clear='new'."
+            f"set on_clear='new'.",
+            reason=RefusalReason.NAMESAKE_SENT,
+            campaign_id=gone_out[0],
         )
     return None
 
@@ -365,7 +371,9 @@ def _require_draft(campaign: Resource, sought: Sought) -> None:
         f"Campaign {campaign.id}, named {sought.subject.name!r} as this task's is to be, was made since "
         f"{datetime.fromtimestamp(sought.since, UTC):%Y-%m-%d %H:%M:%S} UTC and is "
         f"{campaign.attributes.get('status')!r}. Whether this task or another made it cannot be told; none was made "
-        f"now. Look at it in Klaviyo; give each run's campaign a name of its own."
+        f"now. Look at it in Klaviyo; give each run's campaign a name of its own.",
+        reason=RefusalReason.NOT_A_DRAFT,
+        campaign_id=campaign.id,
     )
 
 

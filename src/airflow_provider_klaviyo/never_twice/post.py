@@ -9,7 +9,7 @@ from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError
 from airflow_provider_klaviyo.api.request import Departure, departing
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.look import begin_by, now
 from airflow_provider_klaviyo.never_twice.notes import PostNote, TaskState, iso
@@ -55,7 +55,8 @@ def _refuse_repeat(state: TaskState, operation: str, content: str) -> None:
         if state.is_retry:
             raise KlaviyoRefusedError(
                 f"{operation} was not posted: this is a retry, an earlier try may have posted it, and below Airflow "
-                f"3.3 a task cannot note what it did. {REMEDY}"
+                f"3.3 a task cannot note what it did. {REMEDY}",
+                reason=RefusalReason.MAY_BE_POSTED,
             )
         return
     for note in state.all(PostNote):
@@ -66,9 +67,11 @@ def _refuse_repeat(state: TaskState, operation: str, content: str) -> None:
         when = "a moment ago" if is_ours else "by an earlier try of this task"
         if note.answered:
             raise KlaviyoRefusedError(
-                f"{operation} was carried out at {iso(note.at)} {when}. It was not posted again. {REMEDY}"
+                f"{operation} was carried out at {iso(note.at)} {when}. It was not posted again. {REMEDY}",
+                reason=RefusalReason.POSTED,
             )
         raise KlaviyoRefusedError(
             f"{operation} was posted at {iso(note.at)} {when}, and it is not known if it was carried out. It was not "
-            f"posted again. {REMEDY}"
+            f"posted again. {REMEDY}",
+            reason=RefusalReason.MAY_BE_POSTED,
         )

@@ -12,7 +12,7 @@ from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoConflictError, KlaviyoError
 from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, judge
-from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
+from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.look import (
     Action,
@@ -219,10 +219,14 @@ def _refusal(campaign: Resource) -> Exception:
     if status == CampaignStatus.DRAFT:
         return KlaviyoRefusedError(
             f"Campaign {campaign.id} was put on its way by an earlier try of this task and is a draft again: somebody "
-            f"reverted it. It was not sent now. To send it after all, clear this task."
+            f"reverted it. It was not sent now. To send it after all, clear this task.",
+            reason=RefusalReason.REVERTED,
+            campaign_id=campaign.id,
         )
     sent = campaign.attributes.get("send_time") or "an unknown time"
     return KlaviyoRefusedError(
         f"Campaign {campaign.id} ({campaign.attributes.get('name')!r}) was already sent, at {sent}, and not by this "
-        f"task. It was not sent again. To resend it, clone it (KlaviyoCloneCampaignOperator)."
+        f"task. It was not sent again. To resend it, clone it (KlaviyoCloneCampaignOperator).",
+        reason=RefusalReason.ALREADY_SENT,
+        campaign_id=campaign.id,
     )

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_klaviyo.api.operations import REVISIONS, Operation
+from airflow_provider_klaviyo.api.operations import Operation, revisions
 from airflow_provider_klaviyo.sandbox.errors import RefusedError, invalid, nothing_there, refusal
 
 REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
@@ -87,24 +87,24 @@ def authorise(access: Access, operation: Operation) -> None:
 def applied_revision(header: str | None, opted_out: bool) -> str:
     """The revision a request is answered in.
 
-    The sandbox carries the revisions in :data:`REVISIONS` and treats any older one as retired (a choice). A retired one
-    falls forward to the oldest carried; a date between two of them counts as the earlier.
+    The sandbox carries the revisions of ``operations.revisions()`` and treats any older one as retired (a choice). A
+    retired one falls forward to the oldest carried; a date between two of them counts as the earlier.
 
     :param opted_out: the request asks not to fall forward.
     :raises RefusedError: 400 for a missing, malformed or future revision, 410 for a retired one.
     """
-    known = f"The sandbox knows {', '.join(REVISIONS)}."
+    known = f"The sandbox knows {', '.join(revisions())}."
     if not header:
         raise invalid(f"The 'revision' header is required. {known}", parameter="revision")
     if not REVISION.fullmatch(header) or "." in header:
         raise invalid(f"{header!r} is not a stable revision (YYYY-MM-DD). {known}", parameter="revision")
-    if header > REVISIONS[-1]:
+    if header > revisions()[-1]:
         raise invalid(f"Revision {header} does not exist yet. {known}", parameter="revision")
-    if header < REVISIONS[0]:
+    if header < revisions()[0]:
         if opted_out:
             raise _gone(header)
-        return REVISIONS[0]
-    return max(revision for revision in REVISIONS if revision <= header)
+        return revisions()[0]
+    return max(revision for revision in revisions() if revision <= header)
 
 
 def check_published(operation: Operation, revision: str) -> None:
@@ -119,4 +119,4 @@ def check_published(operation: Operation, revision: str) -> None:
 
 
 def _gone(revision: str) -> RefusedError:
-    return refusal(410, "gone", "Gone.", f"Revision {revision} is retired. Use {REVISIONS[0]} or later.")
+    return refusal(410, "gone", "Gone.", f"Revision {revision} is retired. Use {revisions()[0]} or later.")

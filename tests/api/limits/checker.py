@@ -1,14 +1,14 @@
-"""The rule itself, as directly as it can be said: the judge of everything the limiter does."""
+"""The rule itself, as directly as it can be written: the judge of everything the limiter does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from airflow_provider_klaviyo.api.limits.windows import Window
+from airflow_provider_klaviyo.api.limits.schedule import Window
 
 
 def keeps(instants: Iterable[int], windows: Sequence[Window]) -> bool:
-    """Whether no window, wherever it starts, holds more than its calls.
+    """True if no window, wherever it starts, holds more than its calls.
 
     A window that holds most can be moved until it starts at a call, so those are all that need to be looked at.
     """

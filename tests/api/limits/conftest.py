@@ -1,4 +1,4 @@
-"""Real stores: a file, and a Redis server of the tests' own."""
+"""Real bookings: a file, and a Redis server of the tests' own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_klaviyo.api.limits.redis import RedisStore
-from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
-from airflow_provider_klaviyo.api.limits.store import MemoryStore, Store
+from airflow_provider_klaviyo.api.limits.bookings import Bookings, MemoryBookings
+from airflow_provider_klaviyo.api.limits.redis import RedisBookings
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 
 REDIS = shutil.which("redis-server")
 
@@ -49,21 +49,21 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
-    """Makes stores that share their bookings, one for each process."""
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Bookings]:
+    """Opens the same shared bookings again, as each process does."""
     if request.param == "sqlite":
-        return lambda: SQLiteStore(tmp_path / "limits" / "budget.db")
+        return lambda: SQLiteBookings(tmp_path / "limits" / "budget.db")
     url = request.getfixturevalue("redis_url")
-    return lambda: RedisStore(url)
+    return lambda: RedisBookings(url)
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def bookings(request: pytest.FixtureRequest, tmp_path: Path) -> Bookings:
     if request.param == "memory":
-        return MemoryStore()
+        return MemoryBookings()
     if request.param == "sqlite":
-        return SQLiteStore(tmp_path / "budget.db")
-    return RedisStore(request.getfixturevalue("redis_url"))
+        return SQLiteBookings(tmp_path / "budget.db")
+    return RedisBookings(request.getfixturevalue("redis_url"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Numbers that cannot be: what a store kept was damaged, or an answer names an absurd time. Pacing goes on."""
+"""Numbers that cannot be: what was kept is damaged, or an answer names an absurd time. Pacing goes on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import pytest
 
 from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
-from airflow_provider_klaviyo.api.limits import Budget, MemoryStore, shared_store
-from airflow_provider_klaviyo.api.limits.redis import PREFIX, RedisStore
-from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
-from airflow_provider_klaviyo.api.limits.store import Reservation, Store, clock
-from airflow_provider_klaviyo.api.limits.windows import DAY, MINUTE, SECOND, Window
+from airflow_provider_klaviyo.api.limits import Budget, MemoryBookings, shared_bookings
+from airflow_provider_klaviyo.api.limits.bookings import Booking, Bookings, clock
+from airflow_provider_klaviyo.api.limits.redis import PREFIX, RedisBookings
+from airflow_provider_klaviyo.api.limits.schedule import DAY, MINUTE, SECOND, Window
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
 from tests.api.limits.operation import operation
 
@@ -31,7 +31,7 @@ YEAR = 365 * DAY
 ONE = (Window(1, MINUTE),)
 TWO_PER_MINUTE = operation(Limits(burst=2, steady=2))
 
-# --- stores -----------------------------------------------------------------------------------------------------------
+# --- bookings --------------------------------------------------------------------------------------------------------
 
 
 def packed(*grants: int) -> bytes:
@@ -58,57 +58,57 @@ NUMBERS: dict[str, dict[str, Any]] = {
 }
 
 
-def damage(store: Store, pool: str, values: dict[str, Any]) -> None:
+def damage(bookings: Bookings, pool: str, values: dict[str, Any]) -> None:
     given = {name: value() if callable(value) else value for name, value in values.items()}
-    if isinstance(store, SQLiteStore):
-        with sqlite3.connect(store.path) as connection:
+    if isinstance(bookings, SQLiteBookings):
+        with sqlite3.connect(bookings.path) as connection:
             sets = ", ".join(f"{name} = ?" for name in given)
             assert connection.execute(f"UPDATE pools SET {sets} WHERE name = ?", (*given.values(), pool)).rowcount == 1
     else:
-        redis_of(store).hset(PREFIX + pool, mapping=given)
+        redis_of(bookings).hset(PREFIX + pool, mapping=given)
 
 
-def redis_of(store: Store) -> Any:
+def redis_of(bookings: Bookings) -> Any:
     import redis
 
-    return redis.Redis(unix_socket_path=str(store).removeprefix("unix://"))
+    return redis.Redis(unix_socket_path=str(bookings).removeprefix("unix://"))
 
 
-def still_paces(store: Store, pool: str) -> None:
+def still_paces(bookings: Bookings, pool: str) -> None:
     """The row is dropped: one call at once, the next one behind it."""
-    first = store.reserve(pool, ONE, 0)
+    first = bookings.book(pool, ONE, 0)
     assert first.wait == 0
     assert abs(first.at - clock()) < MINUTE, "the pool's time is the clock's again"
-    assert store.stands(pool, first.at)
-    assert 50 * SECOND < store.reserve(pool, ONE, 0).wait <= MINUTE
+    assert bookings.stands(pool, first.at)
+    assert 50 * SECOND < bookings.book(pool, ONE, 0).wait <= MINUTE
 
 
 @pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS.keys())
 def test_a_row_with_a_number_that_cannot_be_is_dropped_and_pacing_goes_on(
-    shared: Callable[[], Store], account: str, values: dict[str, Any]
+    shared: Callable[[], Bookings], account: str, values: dict[str, Any]
 ) -> None:
-    store = shared()
-    store.reserve(account, ONE, 0)
-    damage(store, account, values)
+    bookings = shared()
+    bookings.book(account, ONE, 0)
+    damage(bookings, account, values)
     still_paces(shared(), account)
 
 
 @pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS.keys())
 @pytest.mark.parametrize("step", ["stands", "block", "release"])
 def test_every_step_survives_a_damaged_row(
-    shared: Callable[[], Store], account: str, values: dict[str, Any], step: str
+    shared: Callable[[], Bookings], account: str, values: dict[str, Any], step: str
 ) -> None:
-    store = shared()
-    at = store.reserve(account, ONE, 0).at
-    damage(store, account, values)
+    bookings = shared()
+    at = bookings.book(account, ONE, 0).at
+    damage(bookings, account, values)
     if step == "stands":
-        assert store.stands(account, at)
+        assert bookings.stands(account, at)
     elif step == "block":
-        store.block(account, SECOND)
-        assert 0 < store.reserve(account, ONE, 0).wait <= SECOND
+        bookings.block(account, SECOND)
+        assert 0 < bookings.book(account, ONE, 0).wait <= SECOND
     else:
-        store.release(account, at)
-        still_paces(store, account)
+        bookings.release(account, at)
+        still_paces(bookings, account)
 
 
 NOW = clock()
@@ -126,18 +126,18 @@ GRANTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("grants", GRANTS.values(), ids=GRANTS.keys())
 def test_bookings_in_a_file_that_cannot_be_are_dropped(tmp_path: Path, grants: Any) -> None:
-    store = SQLiteStore(tmp_path / "budget.db")
-    store.reserve("pool", ONE, 0)
-    damage(store, "pool", {"grants": grants})
-    still_paces(SQLiteStore(store.path), "pool")
+    bookings = SQLiteBookings(tmp_path / "budget.db")
+    bookings.book("pool", ONE, 0)
+    damage(bookings, "pool", {"grants": grants})
+    still_paces(SQLiteBookings(bookings.path), "pool")
 
 
 def test_a_text_that_is_not_utf8_in_place_of_a_number_is_dropped(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path / "budget.db")
-    store.reserve("pool", ONE, 0)
-    with sqlite3.connect(store.path) as connection:
+    bookings = SQLiteBookings(tmp_path / "budget.db")
+    bookings.book("pool", ONE, 0)
+    with sqlite3.connect(bookings.path) as connection:
         connection.execute("UPDATE pools SET blocked_until = CAST(x'ff00fe' AS TEXT)")
-    still_paces(SQLiteStore(store.path), "pool")
+    still_paces(SQLiteBookings(bookings.path), "pool")
 
 
 @pytest.mark.parametrize(
@@ -158,24 +158,24 @@ def test_a_text_that_is_not_utf8_in_place_of_a_number_is_dropped(tmp_path: Path)
     ],
 )
 def test_bookings_in_redis_that_cannot_be_are_dropped(redis_url: str, account: str, grants: bytes) -> None:
-    store = RedisStore(redis_url)
-    store.reserve(account, ONE, 0)
-    damage(store, account, {"grants": grants})
-    still_paces(RedisStore(redis_url), account)
+    bookings = RedisBookings(redis_url)
+    bookings.book(account, ONE, 0)
+    damage(bookings, account, {"grants": grants})
+    still_paces(RedisBookings(redis_url), account)
 
 
 @pytest.mark.parametrize("make", ["set", "rpush", "sadd"])
 def test_a_key_of_another_kind_in_redis_is_dropped(redis_url: str, account: str, make: str) -> None:
-    store = RedisStore(redis_url)
-    getattr(redis_of(store), make)(PREFIX + account, "x")
-    assert store.stands(account, 1)
-    still_paces(store, account)
+    bookings = RedisBookings(redis_url)
+    getattr(redis_of(bookings), make)(PREFIX + account, "x")
+    assert bookings.stands(account, 1)
+    still_paces(bookings, account)
 
 
-def test_a_damaged_row_costs_no_warning_and_no_error(shared: Callable[[], Store], account: str, caplog: Any) -> None:
-    from airflow_provider_klaviyo.api.limits.fallback import FallbackStore
+def test_a_damaged_row_costs_no_warning_and_no_error(shared: Callable[[], Bookings], account: str, caplog: Any) -> None:
+    from airflow_provider_klaviyo.api.limits.bookings import FallbackBookings
 
-    budget = Budget(account, FallbackStore(shared()), share=1.0, max_wait=1)
+    budget = Budget(account, FallbackBookings(shared()), share=1.0, max_wait=1)
     budget.acquire(TWO_PER_MINUTE)
     damage(shared(), f"{account}/{TWO_PER_MINUTE.id}", {"blocked_until": lambda: clock() + 10 * YEAR})
     budget.acquire(TWO_PER_MINUTE)
@@ -187,17 +187,19 @@ def test_a_damaged_row_costs_no_warning_and_no_error(shared: Callable[[], Store]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_clock_that_was_years_ahead_and_was_set_right_stops_nobody(shared: Callable[[], Store], account: str) -> None:
+def test_a_clock_that_was_years_ahead_and_was_set_right_stops_nobody(
+    shared: Callable[[], Bookings], account: str
+) -> None:
     """That row is sound: all of it is years ahead, and goes on from there."""
-    store = shared()
-    store.block(account, SECOND)
+    bookings = shared()
+    bookings.block(account, SECOND)
     ahead = clock() + 5 * YEAR
-    damage(store, account, {"seen": ahead, "blocked_until": ahead + SECOND})
-    waits = [store.reserve(account, ONE, 0).wait for _ in range(2)]
+    damage(bookings, account, {"seen": ahead, "blocked_until": ahead + SECOND})
+    waits = [bookings.book(account, ONE, 0).wait for _ in range(2)]
     assert waits[0] <= SECOND
     time.sleep(waits[0] / SECOND)
-    assert store.reserve(account, ONE, 0).wait == 0
-    assert store.reserve(account, ONE, 0).wait > 50 * SECOND
+    assert bookings.book(account, ONE, 0).wait == 0
+    assert bookings.book(account, ONE, 0).wait > 50 * SECOND
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -242,7 +244,7 @@ def test_retry_after_is_between_nothing_and_a_day_whatever_it_says(text: str, bo
 
 @pytest.mark.parametrize("seconds", [math.inf, 1e300, -math.inf, math.nan, -1.0, 10.0**17])
 def test_a_block_lasts_a_day_at_most_whatever_it_was_told(seconds: float) -> None:
-    budget = Budget("account", MemoryStore(), share=1.0, max_wait=0)
+    budget = Budget("account", MemoryBookings(), share=1.0, max_wait=0)
     budget.blocked(TWO_PER_MINUTE, seconds)
     if seconds > 0:
         with pytest.raises(KlaviyoRateLimitError) as caught:
@@ -258,13 +260,13 @@ def test_a_block_lasts_a_day_at_most_whatever_it_was_told(seconds: float) -> Non
 def test_the_file_and_those_beside_it_are_for_their_user_only(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        store = SQLiteStore(tmp_path / "klaviyo-limits" / "budget.sqlite")
-        store.reserve("pool", ONE, 0)
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
+        bookings = SQLiteBookings(tmp_path / "klaviyo-limits" / "budget.sqlite")
+        bookings.book("pool", ONE, 0)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in bookings.path.parent.iterdir()}
     finally:
         os.umask(before)
     assert modes == {f"budget.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
-    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(bookings.path.parent.stat().st_mode) == 0o700
 
 
 def test_the_mode_of_a_file_that_is_there_is_left_to_who_set_it(tmp_path: Path) -> None:
@@ -272,7 +274,7 @@ def test_the_mode_of_a_file_that_is_there_is_left_to_who_set_it(tmp_path: Path) 
     path = tmp_path / "budget.sqlite"
     path.touch()
     path.chmod(0o660)
-    SQLiteStore(path).reserve("pool", ONE, 0)
+    SQLiteBookings(path).book("pool", ONE, 0)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
@@ -287,7 +289,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(
     path = tmp_path / "home" / "budget.sqlite"
     path.parent.mkdir()
     path.with_name(f"{path.name}{suffix}").symlink_to(elsewhere)
-    budget = Budget("account", shared_store(str(path)), share=1.0, max_wait=1)
+    budget = Budget("account", shared_bookings(str(path)), share=1.0, max_wait=1)
     budget.acquire(TWO_PER_MINUTE)
     budget.acquire(TWO_PER_MINUTE)
     with pytest.raises(KlaviyoRateLimitError):
@@ -299,28 +301,28 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(
 
 def test_a_file_that_is_replaced_by_a_link_while_it_is_in_use_is_not_followed(tmp_path: Path) -> None:
     path, elsewhere = tmp_path / "budget.sqlite", tmp_path / "elsewhere"
-    store = shared_store(str(path))
-    store.reserve("pool", ONE, 0)
+    bookings = shared_bookings(str(path))
+    bookings.book("pool", ONE, 0)
     for name in tmp_path.glob("budget.sqlite*"):
         name.unlink()
     path.symlink_to(elsewhere)
-    store.reserve("pool", ONE, 0)
+    bookings.book("pool", ONE, 0)
     assert not elsewhere.exists()
 
 
 def test_processes_and_threads_that_make_the_file_at_once_share_it(tmp_path: Path) -> None:
     path = tmp_path / "home" / "budget.sqlite"
-    stores = [SQLiteStore(path) for _ in range(8)]
-    start, found = threading.Barrier(8), list[Reservation]()
+    openers = [SQLiteBookings(path) for _ in range(8)]
+    start, found = threading.Barrier(8), list[Booking]()
 
-    def book(store: SQLiteStore) -> None:
+    def book(bookings: SQLiteBookings) -> None:
         start.wait()
-        found.append(store.reserve("pool", ONE, 10**12))
+        found.append(bookings.book("pool", ONE, 10**12))
 
-    threads = [threading.Thread(target=book, args=(store,)) for store in stores]
+    threads = [threading.Thread(target=book, args=(bookings,)) for bookings in openers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    instants = sorted(reservation.at for reservation in found)
+    instants = sorted(booking.at for booking in found)
     assert [later - earlier for earlier, later in pairwise(instants)] == [MINUTE] * 7

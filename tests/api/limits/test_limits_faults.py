@@ -1,4 +1,4 @@
-"""A store that is out of order never stops a call: one warning, pacing in this process, and back again."""
+"""Bookings that cannot be used never stop a call: one warning, pacing in this process, and back again."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoValidationError
-from airflow_provider_klaviyo.api.limits import Budget, shared_store
-from airflow_provider_klaviyo.api.limits.fallback import FallbackStore
-from airflow_provider_klaviyo.api.limits.redis import RedisStore
-from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
+from airflow_provider_klaviyo.api.limits import Budget, shared_bookings
+from airflow_provider_klaviyo.api.limits.bookings import FallbackBookings
+from airflow_provider_klaviyo.api.limits.redis import RedisBookings
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
 from tests.api.limits.conftest import REDIS, start_redis
 from tests.api.limits.operation import operation
@@ -38,7 +38,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def paces_in_process(budget: Budget) -> bool:
-    """Whether two calls go through and the third is refused."""
+    """True if two calls go through and the third is refused."""
     budget.acquire(TWO_PER_MINUTE)
     budget.acquire(TWO_PER_MINUTE)
     with pytest.raises(KlaviyoRateLimitError):
@@ -47,7 +47,7 @@ def paces_in_process(budget: Budget) -> bool:
 
 
 def corrupt(path: Path) -> None:
-    path.write_bytes(b"this is no database" * 500)
+    path.write_bytes(b"this is not a database" * 500)
 
 
 def a_directory_in_its_place(path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_used_costs_one_warning_that_names_it(
     path = tmp_path / "home" / "budget.db"
     path.parent.mkdir()
     spoil(path)
-    assert paces_in_process(Budget("account", shared_store(str(path)), share=1.0, max_wait=5))
+    assert paces_in_process(Budget("account", shared_bookings(str(path)), share=1.0, max_wait=5))
     assert len(warnings(caplog)) == 1
     assert str(path) in warnings(caplog)[0]
 
@@ -80,7 +80,7 @@ def test_a_directory_that_may_not_be_written_costs_one_warning(caplog: pytest.Lo
     """``/proc`` refuses new files even to root."""
     if sys.platform != "linux":
         pytest.skip("needs /proc")
-    assert paces_in_process(Budget("account", shared_store("/proc/klaviyo/budget.db"), share=1.0, max_wait=5))
+    assert paces_in_process(Budget("account", shared_bookings("/proc/klaviyo/budget.db"), share=1.0, max_wait=5))
     assert len(warnings(caplog)) == 1
 
 
@@ -88,12 +88,12 @@ def test_a_full_disk_costs_one_warning(tmp_path: Path) -> None:
     """In a process of its own whose files may not grow beyond 20 KB, as on a full disk."""
     program = """
         import logging, resource, signal, sys
-        from airflow_provider_klaviyo.api.limits import Budget, shared_store
+        from airflow_provider_klaviyo.api.limits import Budget, shared_bookings
         from airflow_provider_klaviyo.api.operations import get
         logging.basicConfig(format="%(levelname)s %(message)s")
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        budget = Budget("account", shared_store(sys.argv[1]), share=1.0)
+        budget = Budget("account", shared_bookings(sys.argv[1]), share=1.0)
         for _ in range(10):
             budget.acquire(get("get_profiles"))
         print("went on")
@@ -114,7 +114,7 @@ def test_a_file_that_stays_locked_delays_calls_by_seconds_once_however_many_wait
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "budget.db"
-    budget = Budget("account", shared_store(str(path)), share=1.0, max_wait=5)
+    budget = Budget("account", shared_bookings(str(path)), share=1.0, max_wait=5)
     budget.acquire(operation(Limits(100, 1000)))
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -125,7 +125,7 @@ def test_a_file_that_stays_locked_delays_calls_by_seconds_once_however_many_wait
     for thread in threads:
         thread.join()
     assert 0.9 < time.monotonic() - started < 5, "10 s if each waited by itself"
-    assert paces_in_process(Budget("other account", shared_store(str(path)), share=1.0, max_wait=5))
+    assert paces_in_process(Budget("other account", shared_bookings(str(path)), share=1.0, max_wait=5))
     assert time.monotonic() - started < 6
     assert len(warnings(caplog)) == 1
     assert str(path) in warnings(caplog)[0]
@@ -137,7 +137,7 @@ def test_a_file_that_was_deleted_is_made_again_and_shared_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, sidecars: bool
 ) -> None:
     path = tmp_path / "home" / "budget.db"
-    one, other = (Budget("account", FallbackStore(SQLiteStore(path)), share=1.0, max_wait=5) for _ in range(2))
+    one, other = (Budget("account", FallbackBookings(SQLiteBookings(path)), share=1.0, max_wait=5) for _ in range(2))
     one.acquire(TWO_PER_MINUTE)
     other.acquire(TWO_PER_MINUTE)
     for name in [path, *path.parent.glob("budget.db-*")] if sidecars else [path]:
@@ -154,12 +154,12 @@ def test_a_file_that_was_deleted_is_made_again_and_shared_again(
     assert not warnings(caplog)
 
 
-def test_a_file_that_works_again_is_used_again_and_said_to_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_works_again_is_used_again_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "budget.db"
     caplog.set_level(logging.INFO, LOGGER)
     corrupt(path)
-    store = FallbackStore(SQLiteStore(path), try_again=0.1)
-    budget = Budget("account", store, share=1.0, max_wait=5)
+    bookings = FallbackBookings(SQLiteBookings(path), try_again=0.1)
+    budget = Budget("account", bookings, share=1.0, max_wait=5)
     roomy = operation(Limits(100, 1000))
     for _ in range(3):
         budget.acquire(roomy)
@@ -167,7 +167,7 @@ def test_a_file_that_works_again_is_used_again_and_said_to_be(tmp_path: Path, ca
     path.unlink()
     time.sleep(0.12)
     budget.acquire(roomy)
-    Budget("account", SQLiteStore(path), share=1.0).blocked(roomy, 60)
+    Budget("account", SQLiteBookings(path), share=1.0).blocked(roomy, 60)
     with pytest.raises(KlaviyoRateLimitError):
         budget.acquire(roomy)
     assert len(warnings(caplog)) == 1
@@ -181,8 +181,8 @@ def test_redis_that_goes_away_costs_one_warning_until_it_is_back(caplog: pytest.
     with tempfile.TemporaryDirectory() as directory:
         server = start_redis(Path(directory))
         try:
-            store = FallbackStore(RedisStore(f"unix://{directory}/socket"), try_again=0.2)
-            budget = Budget("account", store, share=1.0, max_wait=5)
+            bookings = FallbackBookings(RedisBookings(f"unix://{directory}/socket"), try_again=0.2)
+            budget = Budget("account", bookings, share=1.0, max_wait=5)
             budget.acquire(operation(Limits(100, 1000)))
             assert not warnings(caplog)
             if fault == "gone":
@@ -210,7 +210,7 @@ def test_redis_that_goes_away_costs_one_warning_until_it_is_back(caplog: pytest.
 
 def test_no_warning_shows_the_password_of_redis(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("redis")
-    budget = Budget("account", shared_store("redis://someone:hunter2@127.0.0.1:1/0"), share=1.0, max_wait=5)
+    budget = Budget("account", shared_bookings("redis://someone:hunter2@127.0.0.1:1/0"), share=1.0, max_wait=5)
     assert paces_in_process(budget)
     assert len(warnings(caplog)) == 1
     assert "redis://127.0.0.1:1/0" in warnings(caplog)[0]
@@ -223,7 +223,7 @@ def test_no_warning_shows_the_password_of_redis(caplog: pytest.LogCaptureFixture
 def test_a_redis_url_that_cannot_be_read_is_refused_without_showing_it(url: str) -> None:
     pytest.importorskip("redis")
     with pytest.raises(KlaviyoValidationError, match="percent-encoded") as caught:
-        shared_store(url)
+        shared_bookings(url)
     assert "hunter" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
@@ -231,5 +231,5 @@ def test_a_redis_url_that_cannot_be_read_is_refused_without_showing_it(url: str)
 
 def test_stores_are_made_without_touching_anything(tmp_path: Path) -> None:
     path = tmp_path / "home" / "budget.db"
-    assert shared_store(str(path)) is shared_store(str(path))
+    assert shared_bookings(str(path)) is shared_bookings(str(path))
     assert not path.parent.exists()

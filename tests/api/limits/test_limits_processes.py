@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from airflow_provider_klaviyo.api.limits import Budget
-from airflow_provider_klaviyo.api.limits.sqlite import SQLiteStore
-from airflow_provider_klaviyo.api.limits.store import Reservation, Store
-from airflow_provider_klaviyo.api.limits.windows import SECOND, Window
+from airflow_provider_klaviyo.api.limits.bookings import Booking, Bookings
+from airflow_provider_klaviyo.api.limits.schedule import SECOND, Window
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
 from tests.api.limits.checker import keeps
 from tests.api.limits.operation import operation
@@ -44,12 +44,14 @@ def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
     return answers
 
 
-def test_four_processes_that_begin_together_are_exact_and_in_order(shared: Callable[[], Store], account: str) -> None:
+def test_four_processes_that_begin_together_are_exact_and_in_order(
+    shared: Callable[[], Bookings], account: str
+) -> None:
     windows = (Window(10, 100_000), Window(150, 6_000_000))
 
     def book() -> list[int]:
-        store = shared()
-        return [store.reserve(account, windows, FOREVER).at for _ in range(150)]
+        bookings = shared()
+        return [bookings.book(account, windows, FOREVER).at for _ in range(150)]
 
     booked = in_processes(4, book)
     instants = sorted(at for mine in booked for at in mine)
@@ -59,18 +61,18 @@ def test_four_processes_that_begin_together_are_exact_and_in_order(shared: Calla
 
 
 def test_four_processes_that_sleep_keep_to_the_real_second_and_take_turns(
-    shared: Callable[[], Store], account: str
+    shared: Callable[[], Bookings], account: str
 ) -> None:
     """Judged by the instants booked, none of which may be called before; how late a process wakes up is its own."""
     limits = Limits(burst=20, steady=1000)
 
     def call() -> list[tuple[int, int]]:
-        noting = Noting(shared())
-        budget = Budget(account, cast("Store", noting), share=1.0)
+        recorder = Recorder(shared())
+        budget = Budget(account, cast("Bookings", recorder), share=1.0)
         calls, end = [], time.monotonic() + 2.5
         while time.monotonic() < end:
-            budget.acquire(operation(limits), "high")
-            calls.append((noting.booked, time.time_ns() // 1000))
+            budget.acquire(operation(limits))
+            calls.append((recorder.booked, time.time_ns() // 1000))
             time.sleep(0.002)
         return calls
 
@@ -82,22 +84,22 @@ def test_four_processes_that_sleep_keep_to_the_real_second_and_take_turns(
     assert min(counts) >= 3, "one that takes its turn gets at least one a second"
 
 
-class Noting:
-    """A store that notes the latest instant it booked."""
+class Recorder:
+    """Bookings that record the latest instant that was booked."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, bookings: Bookings) -> None:
+        self._bookings = bookings
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._bookings, name)
 
-    def reserve(self, *arguments: Any) -> Reservation:
-        reservation = self._store.reserve(*arguments)
-        self.booked = reservation.at
-        return reservation
+    def book(self, *arguments: Any) -> Booking:
+        booking = self._bookings.book(*arguments)
+        self.booked = booking.at
+        return booking
 
 
-def test_a_block_told_in_one_process_holds_those_who_wait_in_another(shared: Callable[[], Store], account: str) -> None:
+def test_a_block_in_one_process_holds_those_who_wait_in_another(shared: Callable[[], Bookings], account: str) -> None:
     slow = operation(Limits(burst=1, steady=1000))
     Budget(account, shared(), share=1.0).acquire(slow)
     begun, ended = processes.Event(), processes.Queue()
@@ -111,27 +113,27 @@ def test_a_block_told_in_one_process_holds_those_who_wait_in_another(shared: Cal
     child.start()
     begun.wait()
     time.sleep(0.2)
-    told = time.monotonic()
+    blocked = time.monotonic()
     Budget(account, shared(), share=1.0).blocked(slow, retry_after=1.3)
     slept, at = ended.get(timeout=20)
-    assert at - told > 1.3, "0.9 s without the block"
+    assert at - blocked > 1.3, "0.9 s without the block"
     assert slept < 2
     child.join()
 
 
-def test_a_fork_inherits_no_connection_and_parent_and_child_go_on(shared: Callable[[], Store], account: str) -> None:
-    store = shared()
+def test_a_fork_inherits_no_connection_and_parent_and_child_go_on(shared: Callable[[], Bookings], account: str) -> None:
+    bookings = shared()
     windows = (Window(10, 3600 * SECOND),)
-    assert store.reserve(account, windows, 0).wait == 0
-    answers = in_processes(4, lambda: [store.reserve(account, windows, 0).wait == 0 for _ in range(3)])
+    assert bookings.book(account, windows, 0).wait == 0
+    answers = in_processes(4, lambda: [bookings.book(account, windows, 0).wait == 0 for _ in range(3)])
     assert sum(granted for mine in answers for granted in mine) == 9
-    assert store.reserve(account, windows, 0).wait > 0
+    assert bookings.book(account, windows, 0).wait > 0
 
 
 def test_an_open_file_is_closed_before_a_fork(tmp_path: Path) -> None:
     path = tmp_path / "budget.db"
-    store = SQLiteStore(path)
-    store.reserve("pool", (Window(1, SECOND),), 0)
+    bookings = SQLiteBookings(path)
+    bookings.book("pool", (Window(1, SECOND),), 0)
 
     def open_files() -> list[str]:
         return [name for name in map(_link, os.listdir("/proc/self/fd")) if str(path) in name]
@@ -148,15 +150,15 @@ def _link(number: str) -> str:
         return ""
 
 
-def test_a_fork_while_other_threads_book_hangs_nobody(shared: Callable[[], Store], account: str) -> None:
-    store, windows = shared(), (Window(100_000, SECOND),)
+def test_a_fork_while_other_threads_book_hangs_nobody(shared: Callable[[], Bookings], account: str) -> None:
+    bookings, windows = shared(), (Window(100_000, SECOND),)
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def book() -> None:
         try:
             while not stop.is_set():
-                store.reserve(account, windows, 0)
+                bookings.book(account, windows, 0)
                 time.sleep(0.0005)
         except BaseException as error:
             failures.append(error)
@@ -166,7 +168,7 @@ def test_a_fork_while_other_threads_book_hangs_nobody(shared: Callable[[], Store
         thread.start()
     try:
         for _ in range(10):
-            assert in_processes(1, lambda: store.reserve(account, windows, 0).wait) == [0]
+            assert in_processes(1, lambda: bookings.book(account, windows, 0).wait) == [0]
     finally:
         stop.set()
         for thread in threads:
@@ -176,8 +178,8 @@ def test_a_fork_while_other_threads_book_hangs_nobody(shared: Callable[[], Store
 
 def test_a_process_killed_while_it_holds_the_file_holds_up_nobody(tmp_path: Path) -> None:
     path = tmp_path / "budget.db"
-    store, windows = SQLiteStore(path), (Window(5, 3600 * SECOND),)
-    store.reserve("pool", windows, 0)
+    bookings, windows = SQLiteBookings(path), (Window(5, 3600 * SECOND),)
+    bookings.book("pool", windows, 0)
     locked = processes.Event()
 
     def hold() -> None:
@@ -193,7 +195,7 @@ def test_a_process_killed_while_it_holds_the_file_holds_up_nobody(tmp_path: Path
     killer = threading.Timer(0.3, os.kill, (child.pid, signal.SIGKILL))
     started = time.monotonic()
     killer.start()
-    waits = [store.reserve("pool", windows, 0).wait for _ in range(5)]
+    waits = [bookings.book("pool", windows, 0).wait for _ in range(5)]
     assert 0.3 < time.monotonic() - started < 5
     assert [wait == 0 for wait in waits] == [True, True, True, True, False], "what the dead one deleted is back"
     child.join()
@@ -202,7 +204,7 @@ def test_a_process_killed_while_it_holds_the_file_holds_up_nobody(tmp_path: Path
 
 def test_a_process_killed_while_it_waits_costs_its_instant_and_no_more(tmp_path: Path) -> None:
     slow = operation(Limits(burst=2, steady=1000))
-    budget = Budget("account", SQLiteStore(tmp_path / "budget.db"), share=1.0)
+    budget = Budget("account", SQLiteBookings(tmp_path / "budget.db"), share=1.0)
     started = time.monotonic()
     budget.acquire(slow)
     budget.acquire(slow)

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.api.limits import schedule
-from airflow_provider_klaviyo.api.limits.schedule import Pool
-from airflow_provider_klaviyo.api.limits.windows import Window
+from airflow_provider_klaviyo.api.limits.schedule import Pool, Window
 from tests.api.limits.checker import keeps
 
 NO_LIMIT = 10**15
@@ -33,25 +32,25 @@ def test_a_booking_is_the_earliest_instant_that_keeps_to_all_windows(
     pool, now, grants = Pool(), 0, []
     for gap in gaps:
         now += gap
-        at, _ = schedule.reserve(pool, now, windows, NO_LIMIT)
+        at, _ = schedule.book(pool, now, windows, NO_LIMIT)
         earliest = next(t for t in range(now, now + 10**6) if keeps([*grants, t], windows))
         assert at == earliest
         grants.append(at)
 
 
 @given(window_sets, st.lists(st.integers(0, 15), max_size=60))
-def test_bookings_of_one_priority_are_in_the_order_of_asking(windows: tuple[Window, ...], gaps: list[int]) -> None:
+def test_bookings_with_one_share_are_in_the_order_of_asking(windows: tuple[Window, ...], gaps: list[int]) -> None:
     pool, now, latest = Pool(), 0, 0
     for gap in gaps:
         now += gap
-        at, _ = schedule.reserve(pool, now, windows, NO_LIMIT)
+        at, _ = schedule.book(pool, now, windows, NO_LIMIT)
         assert at >= max(now, latest)
         latest = at
 
 
 events = st.lists(
     st.one_of(
-        st.tuples(st.just("reserve"), st.integers(1, 6), st.sampled_from([0, 5, 50, NO_LIMIT])),
+        st.tuples(st.just("book"), st.integers(1, 6), st.sampled_from([0, 5, 50, NO_LIMIT])),
         st.tuples(st.just("pass"), st.integers(0, 60), st.none()),
         st.tuples(st.just("block"), st.integers(0, 60), st.none()),
         st.tuples(st.just("release"), st.integers(0, 100), st.none()),
@@ -64,7 +63,7 @@ events = st.lists(
 @given(window_sets, events)
 @settings(max_examples=300)
 def test_no_rolling_window_is_exceeded_whatever_happens(windows: tuple[Window, ...], happenings: list[Any]) -> None:
-    """Priorities, refusals, blocks, returned instants and a clock that is set back, in any order.
+    """Different shares, refusals, blocks, returned instants and a clock that is set back, in any order.
 
     The judge sees real time; the pool sees a clock that may be set back. ``waiting`` maps an instant to what the pool
     called it when it was booked.
@@ -75,9 +74,9 @@ def test_no_rolling_window_is_exceeded_whatever_happens(windows: tuple[Window, .
     blocked_until = 0
     for kind, number, extra in happenings:
         clock = real + offset
-        if kind == "reserve":
+        if kind == "book":
             part = tuple(Window(min(number, window.calls), window.length) for window in windows)
-            at, wait = schedule.reserve(pool, clock, part, extra)
+            at, wait = schedule.book(pool, clock, part, extra)
             if wait <= extra:
                 waiting.append((real + wait, at))
                 assert real + wait >= max(real, blocked_until)
@@ -105,12 +104,12 @@ def test_what_is_refused_is_not_booked(windows: tuple[Window, ...], gaps: list[i
     pool, now = Pool(), 0
     for gap in gaps:
         now += gap
-        schedule.reserve(pool, now, windows, NO_LIMIT)
+        schedule.book(pool, now, windows, NO_LIMIT)
     before = list(pool.grants)
     at = schedule.next_instant(before, now, windows)
-    assert schedule.reserve(pool, now, windows, at - now - 1) == (at, at - now)
+    assert schedule.book(pool, now, windows, at - now - 1) == (at, at - now)
     assert pool.grants == before
-    assert schedule.reserve(pool, now, windows, at - now) == (at, at - now)
+    assert schedule.book(pool, now, windows, at - now) == (at, at - now)
 
 
 def test_a_returned_instant_is_given_to_the_next_one() -> None:
@@ -124,7 +123,7 @@ def test_a_returned_instant_is_given_to_the_next_one() -> None:
 def test_instants_that_no_window_can_hold_any_more_are_forgotten() -> None:
     pool = Pool()
     for now in range(0, 10_000, 10):
-        schedule.reserve(pool, now, (Window(2, 15), Window(9, 100)), max_wait=0)
+        schedule.book(pool, now, (Window(2, 15), Window(9, 100)), max_wait=0)
     assert len(pool.grants) <= 10
 
 
@@ -141,16 +140,16 @@ def test_a_clock_set_back_by_a_year_delays_nobody_by_more_than_the_windows() -> 
     year = 31_536_000_000_000
     pool = Pool()
     book(pool, year, windows, times=2)
-    assert schedule.reserve(pool, 5, windows, NO_LIMIT) == (year + 100, 100)
-    assert schedule.reserve(pool, 105, windows, NO_LIMIT) == (year + 100, 0)
+    assert schedule.book(pool, 5, windows, NO_LIMIT) == (year + 100, 100)
+    assert schedule.book(pool, 105, windows, NO_LIMIT) == (year + 100, 0)
 
 
 def test_after_a_clock_was_set_back_nobody_is_booked_between_those_who_wait() -> None:
     whole, part = (Window(2, 100),), (Window(1, 100),)
     pool = Pool()
     assert book(pool, 1000, part, times=3) == [1000, 1100, 1200]
-    assert schedule.reserve(pool, 0, whole, NO_LIMIT) == (1200, 200)
+    assert schedule.book(pool, 0, whole, NO_LIMIT) == (1200, 200)
 
 
 def book(pool: Pool, clock: int, windows: tuple[Window, ...], times: int = 1) -> list[int]:
-    return [schedule.reserve(pool, clock, windows, NO_LIMIT)[0] for _ in range(times)]
+    return [schedule.book(pool, clock, windows, NO_LIMIT)[0] for _ in range(times)]

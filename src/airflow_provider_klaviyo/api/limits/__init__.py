@@ -7,21 +7,33 @@ sleeps until it. Nothing is held while it sleeps, so a killed process blocks nob
 
 ================  ===================================================================================================
 ``budget``        :class:`Budget`: what the transports use
-``windows``       limits, share and priority as plain windows
-``schedule``      the arithmetic: the next legal instant, as a pure function
-``store``         where bookings are kept, as a protocol; and the simplest one, in memory
-``sqlite``        one host: a file
-``redis``         several hosts: a Redis server (``reserve.lua`` is ``schedule`` in Redis' language)
-``fallback``      pacing goes on in this process while the shared store is out of order
-``process``       one lock per process, and what a fork has to do with it
+``schedule``      the arithmetic: a share of the limits as windows, and the next instant that keeps to them
+``bookings``      where bookings are kept, as a protocol; in this process; and while the shared ones cannot be used
+``sqlite``        the bookings of one host: a file
+``redis``         the bookings of several hosts: a Redis server (``schedule.lua`` is ``schedule`` in Redis' language)
 ================  ===================================================================================================
 """
 
 from __future__ import annotations
 
-from airflow_provider_klaviyo.api.limits.budget import Budget
-from airflow_provider_klaviyo.api.limits.fallback import shared_store
-from airflow_provider_klaviyo.api.limits.store import MemoryStore
-from airflow_provider_klaviyo.api.limits.windows import Priority
+from functools import cache
+from pathlib import Path
 
-__all__ = ["Budget", "MemoryStore", "Priority", "shared_store"]
+from airflow_provider_klaviyo.api.limits.bookings import Bookings, FallbackBookings, MemoryBookings
+from airflow_provider_klaviyo.api.limits.budget import Budget
+from airflow_provider_klaviyo.api.limits.redis import SCHEMES, RedisBookings
+from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
+
+__all__ = ["Bookings", "Budget", "MemoryBookings", "shared_bookings"]
+
+
+@cache
+def shared_bookings(location: str) -> Bookings:
+    """The bookings at a location, one object per location and process; nothing is opened before its first use.
+
+    :param location: the path of a file (one host), or a ``redis://``, ``rediss://`` or ``unix://`` URL (several hosts).
+    :raises KlaviyoValidationError: the URL cannot be read, or redis-py is not installed.
+    """
+    if location.partition("://")[0] in SCHEMES:
+        return FallbackBookings(RedisBookings(location))
+    return FallbackBookings(SQLiteBookings(Path(location)))

@@ -1,4 +1,4 @@
-"""The budget of one account: asked before every call, told of every 429."""
+"""The budget of one account: it is asked before every call, and learns of every 429."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoValidationError
-from airflow_provider_klaviyo.api.limits.store import Reservation, Store
-from airflow_provider_klaviyo.api.limits.windows import DAY, SECOND, Priority, windows
+from airflow_provider_klaviyo.api.limits.bookings import Booking, Bookings
+from airflow_provider_klaviyo.api.limits.schedule import DAY, SECOND, windows
 from airflow_provider_klaviyo.api.operations import Operation
 
-WORTH_TELLING = 5.0
-"""Seconds of waiting from which on the log says so."""
+WORTH_LOGGING = 5.0
+"""A wait of so many seconds or more is logged."""
 
 LONGEST_WAIT = 3600.0
 
@@ -23,21 +23,21 @@ log = logging.getLogger("airflow_provider_klaviyo.api.limits")
 
 
 class Budget:
-    """Paces the calls of one account, together with every other process that uses the same store.
+    """Paces the calls of one account, together with every other process that uses the same bookings.
 
-    Within one operation and priority, calls are let through in the order in which they asked. A call that is killed or
-    cancelled while it waits loses at most the instant it had booked, and holds up nobody.
+    Calls of one operation are let through in the order in which they asked. A call that is killed or cancelled while it
+    waits loses at most the instant it had booked, and holds up nobody.
 
     :param account: what the limits are counted by: Klaviyo's account id, or a hash that stands for it. Two connections
         to one account need the same value. It is stored as it is, so it must not be a key.
-    :param store: where bookings are kept: a :func:`~airflow_provider_klaviyo.api.limits.shared_store`, or a
-        ``MemoryStore``.
+    :param bookings: where bookings are kept: a :func:`~airflow_provider_klaviyo.api.limits.shared_bookings`, or a
+        ``MemoryBookings``.
     :param share: part of the published limits to use, more than 0 and at most 1. The rest is for other users of the
         account, and for calls that are delayed on their way.
     :param max_wait: seconds that a call is made to wait at most, 0 to 3600.
     """
 
-    def __init__(self, account: str, store: Store, *, share: float = 0.9, max_wait: float = 60.0) -> None:
+    def __init__(self, account: str, bookings: Bookings, *, share: float = 0.9, max_wait: float = 60.0) -> None:
         if not 0 < share <= 1:
             raise KlaviyoValidationError(
                 f"share is {share!r}; give the part of Klaviyo's limits to use: more than 0, at most 1.",
@@ -51,79 +51,79 @@ class Budget:
         self.account = account
         self.share = share
         self.max_wait = max_wait
-        self._store = store
+        self._bookings = bookings
 
-    def acquire(self, operation: Operation, priority: Priority = "normal") -> float:
+    def acquire(self, operation: Operation) -> float:
         """Sleep until the call may be made.
 
         :returns: for how many seconds.
         :raises KlaviyoRateLimitError: that would take longer than ``max_wait``. Nothing is booked.
         """
         slept = 0
-        for booked in self._bookings(operation, priority):
+        for booked in self._turns(operation):
             slept += booked.wait
             try:
                 time.sleep(booked.wait / SECOND)
             except BaseException:
-                self._store.release(self._pool(operation), booked.at)
+                self._bookings.release(self._pool(operation), booked.at)
                 raise
         return slept / SECOND
 
-    async def aacquire(self, operation: Operation, priority: Priority = "normal") -> float:
-        """As :meth:`acquire`, for event loops: the store is asked in a thread, and the loop stays free."""
+    async def aacquire(self, operation: Operation) -> float:
+        """As :meth:`acquire`, for event loops: the bookings are asked in a thread, and the loop stays free."""
         slept = 0
-        bookings = self._bookings(operation, priority)
-        while (booked := await asyncio.to_thread(next, bookings, None)) is not None:
+        turns = self._turns(operation)
+        while (booked := await asyncio.to_thread(next, turns, None)) is not None:
             slept += booked.wait
             try:
                 await asyncio.sleep(booked.wait / SECOND)
             except asyncio.CancelledError:
                 with suppress(RuntimeError):  # the loop is shutting down; the instant is lost
                     pool = self._pool(operation)
-                    asyncio.get_running_loop().run_in_executor(None, self._store.release, pool, booked.at)
+                    asyncio.get_running_loop().run_in_executor(None, self._bookings.release, pool, booked.at)
                 raise
         return slept / SECOND
 
     def blocked(self, operation: Operation, retry_after: float) -> None:
-        """Tell all processes that Klaviyo answered 429: none calls this operation before then.
+        """Let all processes know that Klaviyo answered 429: none calls this operation before then.
 
         Calls that are waiting for an earlier instant book again behind it.
 
         :param retry_after: seconds, as in the answer's ``Retry-After``; more than a day counts as a day.
         """
         seconds = min(retry_after, DAY / SECOND) if retry_after > 0 else 0.0  # which "not a number" is not
-        self._store.block(self._pool(operation), round(seconds * SECOND))
+        self._bookings.block(self._pool(operation), round(seconds * SECOND))
 
     def charge(self, operation: Operation) -> None:
-        """Book a call that was made already, under another account's name."""
-        self._store.reserve(self._pool(operation), windows(operation.limits, self.share, "high"), DAY)
+        """Book a call that was made already, while it was paced under another account's name."""
+        self._bookings.book(self._pool(operation), windows(operation.limits, self.share), DAY)
 
     async def ablocked(self, operation: Operation, retry_after: float) -> None:
         """As :meth:`blocked`, for event loops."""
         await asyncio.to_thread(self.blocked, operation, retry_after)
 
-    def _bookings(self, operation: Operation, priority: Priority) -> Iterator[Reservation]:
-        """Book instants, each to be slept until, until one of them holds."""
+    def _turns(self, operation: Operation) -> Iterator[Booking]:
+        """Book instants until one of them holds; the caller sleeps until each."""
         pool = self._pool(operation)
-        limits = windows(operation.limits, self.share, priority)
+        limits = windows(operation.limits, self.share)
         latest = time.monotonic() + self.max_wait
         while True:
             patience = max(0, round((latest - time.monotonic()) * SECOND))
-            booked = self._store.reserve(pool, limits, patience)
+            booked = self._bookings.book(pool, limits, patience)
             if booked.wait > patience:
                 raise self._too_long(operation, booked)
             if booked.wait == 0:
                 return
-            if booked.wait >= WORTH_TELLING * SECOND:
+            if booked.wait >= WORTH_LOGGING * SECOND:
                 log.info("Waiting %.1f s for Klaviyo's rate limit of %s.", booked.wait / SECOND, operation.id)
             yield booked
-            if self._store.stands(pool, booked.at):
+            if self._bookings.stands(pool, booked.at):
                 return
 
     def _pool(self, operation: Operation) -> str:
         return f"{self.account}/{operation.id}"
 
-    def _too_long(self, operation: Operation, refused: Reservation) -> KlaviyoRateLimitError:
+    def _too_long(self, operation: Operation, refused: Booking) -> KlaviyoRateLimitError:
         wait = refused.wait / SECOND
         at = datetime.now(UTC) + timedelta(seconds=wait)
         return KlaviyoRateLimitError(

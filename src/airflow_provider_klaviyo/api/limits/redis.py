@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.limits.process import LOCK, open_here
-from airflow_provider_klaviyo.api.limits.store import Reservation, StoreError
-from airflow_provider_klaviyo.api.limits.windows import Window
+from airflow_provider_klaviyo.api.limits.bookings import LOCK, Booking, BookingsError, open_here
+from airflow_provider_klaviyo.api.limits.schedule import Window
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -21,10 +20,10 @@ SCHEMES = ("redis", "rediss", "unix")
 TIMEOUT = 1.0
 """Seconds to wait for a connection, and for an answer."""
 
-SCRIPT = Path(__file__).with_name("reserve.lua")
+SCRIPT = Path(__file__).with_name("schedule.lua")
 
 
-class RedisStore:
+class RedisBookings:
     """Keeps bookings in a Redis server (5 or later), by its clock, for all processes that can reach it.
 
     Each step is one script that reads and writes one key; a key goes two days after its last use.
@@ -54,9 +53,9 @@ class RedisStore:
     def __str__(self) -> str:
         return self._name
 
-    def reserve(self, pool: str, windows: Sequence[Window], max_wait: int) -> Reservation:
+    def book(self, pool: str, windows: Sequence[Window], max_wait: int) -> Booking:
         numbers = [number for window in windows for number in (window.calls, window.length)]
-        return Reservation(*self._run(pool, "reserve", max_wait, *numbers))
+        return Booking(*self._run(pool, "book", max_wait, *numbers))
 
     def stands(self, pool: str, at: int) -> bool:
         return bool(self._run(pool, "stands", at))
@@ -76,7 +75,7 @@ class RedisStore:
         try:
             return self._open()([PREFIX + pool], arguments)
         except self._errors as error:
-            raise _store_error(error) from error
+            raise BookingsError(f"{type(error).__name__}: {error}") from error
 
     def _open(self) -> Script:
         """The script, with a client that no other process has: redis-py's locks do not survive every fork."""
@@ -99,10 +98,6 @@ class RedisStore:
         )
 
 
-def _store_error(error: Exception) -> StoreError:
-    return StoreError(f"{type(error).__name__}: {error}")
-
-
 def _without_secrets(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -113,7 +108,7 @@ def _without_secrets(url: str) -> str:
 
 
 def _unreadable() -> KlaviyoValidationError:
-    """Says what a URL looks like, and not what was given: that may hold a password."""
+    """The message shows what a URL looks like, and not what was given: that may have a password in it."""
     return KlaviyoValidationError(
         "The Redis URL of the rate-limit budget cannot be read. Give redis://[[user]:password@]host[:port][/database], "
         "rediss://… or unix://…, with special characters of the password percent-encoded.",

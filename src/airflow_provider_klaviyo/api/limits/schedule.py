@@ -1,21 +1,62 @@
 """The arithmetic of pacing, without clock, file or network. Instants and lengths are whole microseconds.
 
-``reserve.lua`` says the same in Redis' language; a test holds the two together.
+``schedule.lua`` is the same in Redis' language; a test holds the two together.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_klaviyo.api.limits.windows import DAY, Window
+from airflow_provider_klaviyo.api.operations import Limits
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+DAY = 24 * 60 * MINUTE
+
+GUARD = SECOND // 10
+"""A tenth of a second, added to every window. Calls may come closer together on their way to Klaviyo (one has to open a
+connection, the next finds it open); by up to this much, that does no harm. It costs 0.2 % of throughput: for every
+published operation the minute is used up long before its seconds are."""
+
+BURST_TIME = SECOND // 4
+"""The calls of a second are spread over its first quarter. Were they all free at one instant, the process that wakes
+first would take them all, whoever asked first; so each is handed out in turn."""
 
 HORIZON = 2 * DAY
-"""How far ahead of its time a pool can know anything: nothing is booked, and nobody kept off, for more than a day."""
+"""How far ahead of its time a pool can know anything: no booking and no block reaches further than a day."""
 
 LATEST = 2**53
 """No instant is later: up to here, Redis' numbers are exact. It is in the year 2255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most ``calls`` calls in any ``length`` microseconds."""
+
+    calls: int
+    length: int
+
+
+def windows(limits: Limits, share: float) -> tuple[Window, ...]:
+    """The windows a call has to keep to, longest first.
+
+    :param share: part of the published limits to use, more than 0 and at most 1; at least one call per window is left.
+    """
+    burst, steady = _scaled(limits.burst, share), _scaled(limits.steady, share)
+    day = [] if limits.daily is None else [Window(_scaled(limits.daily, share), DAY + GUARD)]
+    return (
+        *day,
+        Window(steady, MINUTE + GUARD),
+        Window(burst, SECOND + GUARD),
+        Window(1, BURST_TIME // burst),
+    )
+
+
+def _scaled(calls: int, share: float) -> int:
+    return max(1, math.floor(calls * share + 1e-9))
 
 
 @dataclass(slots=True)
@@ -23,7 +64,7 @@ class Pool:
     """What is known of one operation in one account. Its time is the clock's plus ``lag``, so that it never goes back.
 
     :param grants: booked instants, ascending; past ones are kept as long as a window may still hold them.
-    :param blocked_until: nobody may call before this instant, because Klaviyo said so.
+    :param blocked_until: no call may be made before this instant: Klaviyo answered 429.
     :param seen: the latest instant observed.
     :param lag: by how much the clock has been set back in all.
     :param floor: no new instant is booked before this one.
@@ -46,7 +87,7 @@ def is_sound(pool: Pool, clock: int) -> bool:
     return ahead <= now + HORIZON <= LATEST and min(pool.grants, default=0) >= 0 and sorted(pool.grants) == pool.grants
 
 
-def reserve(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) -> tuple[int, int]:
+def book(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) -> tuple[int, int]:
     """Book the next legal instant, unless it is more than ``max_wait`` away; return it, and how far away it is."""
     now = observe(pool, clock)
     at = next_instant(pool.grants, max(now, pool.blocked_until, pool.floor), windows)
@@ -58,7 +99,7 @@ def reserve(pool: Pool, clock: int, windows: Sequence[Window], max_wait: int) ->
 
 
 def block(pool: Pool, clock: int, length: int) -> None:
-    """Let nobody call for ``length``. Instants booked in that time are void: their holders have to book again."""
+    """Allow no call for ``length``. Instants booked in that time are void: those who wait for them book again."""
     now = observe(pool, clock)
     pool.blocked_until = max(pool.blocked_until, now + length)
     del pool.grants[bisect_right(pool.grants, now) : bisect_left(pool.grants, pool.blocked_until)]
@@ -76,7 +117,7 @@ def observe(pool: Pool, clock: int) -> int:
 
     When the clock was set back, how much time really passed is not known, so none is assumed to have. What was booked
     in the past then seems more recent than it is, which is safe. What is booked ahead seems later than it is, so
-    newcomers are kept behind it. A clock that is set forward cannot be told from time passing.
+    newcomers are kept behind it. A clock that is set forward looks like time passing.
     """
     now = clock + pool.lag
     if now < pool.seen:

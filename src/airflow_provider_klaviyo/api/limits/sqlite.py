@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_provider_klaviyo.api.limits import schedule
-from airflow_provider_klaviyo.api.limits.process import LOCK, open_here
-from airflow_provider_klaviyo.api.limits.schedule import Pool
-from airflow_provider_klaviyo.api.limits.store import Reservation, StoreError, clock
-from airflow_provider_klaviyo.api.limits.windows import DAY, Window
+from airflow_provider_klaviyo.api.limits.bookings import LOCK, Booking, BookingsError, clock, open_here
+from airflow_provider_klaviyo.api.limits.schedule import DAY, Pool, Window
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 1.0
-"""Seconds to wait for another process that holds the file; a booking holds it for some 50 microseconds."""
+"""Seconds to wait for another process that has the file locked; a booking locks it for some 50 microseconds."""
 
 KEEP = 2 * DAY
 """Pools that nobody used for so long are dropped when a process opens the file."""
@@ -38,11 +36,11 @@ CREATE TABLE IF NOT EXISTS pools (
 """
 
 
-class SQLiteStore:
+class SQLiteBookings:
     """Keeps bookings in one file for all processes of this host.
 
-    The file is opened on first use, and again after a fork or when it was deleted or replaced. It holds no secret and
-    nothing that is of use for longer than a day: it may be deleted at any time.
+    The file is opened on first use, and again after a fork or when it was deleted or replaced. It has no secret in it
+    and nothing that is of use for longer than a day: it may be deleted at any time.
 
     :param path: the file; missing directories are made. It is for one user, and a link in its place is not followed. It
         must lie on a local disk: processes share memory with its help, which network file systems do not offer.
@@ -56,8 +54,8 @@ class SQLiteStore:
     def __str__(self) -> str:
         return str(self.path)
 
-    def reserve(self, pool: str, windows: Sequence[Window], max_wait: int) -> Reservation:
-        return Reservation(*self._update(pool, lambda state, now: schedule.reserve(state, now, windows, max_wait)))
+    def book(self, pool: str, windows: Sequence[Window], max_wait: int) -> Booking:
+        return Booking(*self._update(pool, lambda state, now: schedule.book(state, now, windows, max_wait)))
 
     def stands(self, pool: str, at: int) -> bool:
         return self._locked(lambda connection: _load(connection, pool).blocked_until <= at)
@@ -69,7 +67,7 @@ class SQLiteStore:
         self._update(pool, lambda state, _: schedule.release(state, at))
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again. The caller holds the process's lock."""
+        """Let go of the file; the next use opens it again. The caller has the process's lock."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -90,13 +88,13 @@ class SQLiteStore:
 
     def _locked(self, step: Callable[[sqlite3.Connection], T]) -> T:
         if not LOCK.acquire(timeout=BUSY_TIMEOUT):
-            raise StoreError("other threads of this process are waiting for it already")
+            raise BookingsError("other threads of this process are waiting for it already")
         try:
             return step(self._open())
         except BaseException as error:
             self.close()  # and with it a transaction that was cut short, by an error or by a signal
             if isinstance(error, sqlite3.Error | OSError):
-                raise StoreError(f"{type(error).__name__}: {error}") from error
+                raise BookingsError(f"{type(error).__name__}: {error}") from error
             raise
         finally:
             LOCK.release()

@@ -84,7 +84,7 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
                 raise
 
     def _is_stopped(self) -> bool:
-        from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError
+        from airflow_provider_klaviyo.exceptions import KlaviyoCampaignFailed, KlaviyoRefusedError, RefusalReason
 
         status = str(self.hook.get_campaign(self.campaign_id).attributes["status"])
         if status == CampaignStatus.SENT or (is_cancelled(status) and self.action == "revert"):
@@ -92,7 +92,9 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
         if status == CampaignStatus.DRAFT and self.action == "cancel":
             raise KlaviyoRefusedError(
                 f"Campaign {self.campaign_id} is a draft: there is no send to cancel, and it goes out only if it is "
-                f"sent. To get rid of it, delete it."
+                f"sent. To get rid of it, delete it.",
+                reason=RefusalReason.NOTHING_TO_CANCEL,
+                campaign_id=self.campaign_id,
             )
         if status == CampaignStatus.DRAFT or is_cancelled(status):
             self.log.info("Campaign %s is %r already.", self.campaign_id, status)

@@ -43,7 +43,7 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
 
     def _delete(self, *, is_first_try: bool) -> None:
         """When this returns, the campaign is gone."""
-        from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+        from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 
         try:
             status = str(self.hook.get_campaign(self.campaign_id).attributes["status"])
@@ -56,12 +56,16 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
         if status == CampaignStatus.SENT:
             raise KlaviyoRefusedError(
                 f"Campaign {self.campaign_id} is {status!r} and was not deleted: its figures would go with it. "
-                f"Archive it in Klaviyo to have it out of the way."
+                f"Archive it in Klaviyo to have it out of the way.",
+                reason=RefusalReason.ALREADY_SENT,
+                campaign_id=self.campaign_id,
             )
         if status != CampaignStatus.DRAFT and not is_cancelled(status):
             raise KlaviyoRefusedError(
                 f"Campaign {self.campaign_id} is {status!r} and was not deleted: it is on its way to people. Stop it "
-                f"first (KlaviyoCancelCampaignSendOperator)."
+                f"first (KlaviyoCancelCampaignSendOperator).",
+                reason=RefusalReason.NOT_A_DRAFT,
+                campaign_id=self.campaign_id,
             )
         try:
             self.hook.delete_campaign(self.campaign_id)

@@ -101,17 +101,8 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
             )
         self.check_rendered()
         minimum, maximum = self._bounds(rendered=True)
-        low, high = minimum is not None and count < minimum, maximum is not None and count > maximum
-        if low or high:
-            raise KlaviyoRecipientCountError(
-                f"Campaign {event['campaign_id']} would reach {count:,} recipients; this task allows "
-                f"{_range(minimum, maximum)}. Nothing was sent. "
-                + (
-                    "Check that the lists and segments in 'audiences' are the right ones, filled, and consented."
-                    if low
-                    else "Check that the lists and segments in 'audiences' are the right ones, and 'excluded'."
-                )
-            )
+        if (minimum is not None and count < minimum) or (maximum is not None and count > maximum):
+            raise KlaviyoRecipientCountError(count, minimum, maximum, campaign_id=event["campaign_id"])
         self.log.info("Campaign %s reaches %s recipients.", event["campaign_id"], f"{count:,}")
         return count
 
@@ -132,9 +123,3 @@ def _bound(name: str, value: Any, *, rendered: bool) -> int | None:
             f"{name} is {value!r}; give a whole number of recipients, 0 or more, or None for no bound.", pointer=name
         )
     return number
-
-
-def _range(minimum: int | None, maximum: int | None) -> str:
-    if maximum is None:
-        return f"at least {minimum:,}"
-    return f"at most {maximum:,}" if minimum is None else f"{minimum:,} to {maximum:,}"

@@ -1,7 +1,7 @@
--- One step on one pool: see schedule.py, which says the same in Python. Instants and lengths are microseconds.
+-- One step on one pool: schedule.py is the same in Python. Instants and lengths are microseconds.
 --
 -- KEYS[1]  the pool: a hash of grants (packed list of instants, ascending), blocked_until, seen, lag and floor
--- ARGV     "reserve", max_wait, calls, length, calls, length, ...  returns {at, wait}; booked if wait <= max_wait
+-- ARGV     "book", max_wait, calls, length, calls, length, ...     returns {at, wait}; booked if wait <= max_wait
 --          "block", length
 --          "release", at
 --          "stands", at                                             returns 1 if it does, else 0
@@ -97,7 +97,7 @@ local function without(first, last)
     grants = kept
 end
 
-local function reserve(max_wait)
+local function book(max_wait)
     local at = next_instant(math.max(now, blocked_until, floor))
     if at - now <= max_wait then
         local longest = 0
@@ -119,7 +119,7 @@ local function release(at)
 end
 
 local result
-if command == 'reserve' then result = reserve(tonumber(ARGV[2])) end
+if command == 'book' then result = book(tonumber(ARGV[2])) end
 if command == 'block' then block(tonumber(ARGV[2])) end
 if command == 'release' then release(tonumber(ARGV[2])) end
 
