@@ -83,11 +83,9 @@ def test_the_picture_has_every_room_and_each_import_that_does_not_follow_from_ot
 
 # --- the files --------------------------------------------------------------------------------------------------------
 
-LINES = [
-    line for heading in re.findall(r"^### (.+)$", section("The files"), re.MULTILINE)
-    if heading != "Beside the package" for line in rows(section(heading, "###"))
-]  # fmt: skip
 FOLDERS = rows(section("Beside the package", "###"))
+LINES = [row for row in rows(section("The files")) if row not in FOLDERS]
+MADE_OR_SOURCE = ("build", "dist", "src")
 
 
 def is_code(name: str) -> bool:
@@ -109,9 +107,6 @@ def test_each_file_has_a_line_and_each_line_its_file() -> None:
 def test_each_folder_beside_the_package_has_a_line() -> None:
     there = [path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))]
     assert sorted(name for name, _ in FOLDERS) == sorted(f"{name}/" for name in there if name not in MADE_OR_SOURCE)
-
-
-MADE_OR_SOURCE = ("build", "dist", "src")
 
 
 @pytest.mark.parametrize(("name", "line"), LINES, ids=[name for name, _ in LINES])
@@ -153,7 +148,7 @@ def steps(run: Callable[[], object]) -> list[Step]:
 
 
 def steps_of_a_send(**arguments: Any) -> list[Step]:
-    """A draft is made, given its template and sent: the steps of the send, when an earlier one has loaded everything."""
+    """A draft is made, given its template and sent; the steps of the send. An earlier one has loaded everything."""
 
     def sending() -> Callable[[], object]:
         campaign_id = create().run()
@@ -218,9 +213,9 @@ def test_a_word_has_one_meaning() -> None:
 
 @pytest.mark.parametrize(("word", "meaning"), WORDS, ids=[word for word, _ in WORDS])
 def test_the_classes_that_a_meaning_names_exist(word: str, meaning: str) -> None:
-    classes = {name.partition(".")[0] for name in CODE.findall(meaning) if re.match(r"[A-Z]+[a-z]+[A-Z]|[A-Z]\w+$", name)}
     source = "".join(path.read_text() for path in MODULES)
-    assert [name for name in classes if not re.search(rf"\b{name}\b", source)] == []
+    named = [word.partition(".")[0] for word in CODE.findall(meaning) if word[0].isupper()]
+    assert [name for name in named if not re.search(rf"\b{name}\b", source)] == []
 
 
 def test_an_operator_is_added_with_at_most_seven_files() -> None:
