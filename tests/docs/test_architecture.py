@@ -175,6 +175,13 @@ def test_the_trip_of_a_send_enters_the_files_that_the_page_names(klaviyo: Klaviy
     assert len(named) <= TRIP_AT_MOST
 
 
+def test_a_send_makes_the_requests_that_the_page_names(klaviyo: Klaviyo) -> None:
+    steps_of_a_send(wait_until=None)
+    made = [request["operation"] for request in klaviyo.requests()]
+    (sentence,) = re.findall(r"^Klaviyo gets four requests .*(?:\n.+)*", section("The trip of one send"), re.MULTILINE)
+    assert made[-4:] == CODE.findall(sentence)
+
+
 def test_a_paced_send_enters_besides_what_the_page_says(klaviyo: Klaviyo, connect: Callable[..., None]) -> None:
     connect(klaviyo.url, rate_limit=True)
     more = set(entered(steps_of_a_send())) - set(first_names("The trip of one send"))
