@@ -17,7 +17,6 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoValidationError,
     RefusalReason,
 )
-from airflow_provider_klaviyo.hooks.extra import is_write
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.seed import DEFAULT
@@ -101,7 +100,7 @@ def test_the_client_below_the_hook_refuses_as_well(klaviyo: Klaviyo, connect: Co
 
 
 def test_every_published_operation_but_a_get_is_a_write_save_for_queries_and_renderings() -> None:
-    let_through = {operation.id for operation in operations().values() if not is_write(operation)}
+    let_through = {operation.id for operation in operations().values() if not operation.is_write}
     gets = {operation.id for operation in operations().values() if operation.method == "GET"}
     assert let_through == gets | POSTS_THAT_READ
 

@@ -9,7 +9,6 @@ backslash is written twice, and a quote is escaped with one only in a string tha
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.text import check_text
+from airflow_provider_klaviyo.api.text import check_text, nearest
 
 Scalar = str | bool | int | float | datetime | date
 Value = Scalar | tuple[Scalar, ...] | None
@@ -159,7 +158,7 @@ def check(filter: Filter, allowed: Mapping[str, Any]) -> None:
     for clause in filter.clauses:
         if clause.field not in allowed:
             raise _refusal(
-                f"Filter {clause}: this operation cannot filter by {clause.field!r}.{_nearest(clause.field, allowed)} "
+                f"Filter {clause}: this operation cannot filter by {clause.field!r}.{nearest(clause.field, allowed)} "
                 f"It filters by: {', '.join(allowed) or 'nothing'}."
             )
         rule = allowed[clause.field]
@@ -188,7 +187,7 @@ def parse(text: str) -> Filter:
 
 def _clause(operator: str, field: str, value: object) -> Clause:
     if operator not in KINDS:
-        raise _refusal(f"{operator!r} is no filter operator.{_nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")
+        raise _refusal(f"{operator!r} is no filter operator.{nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")
     if not NAME.fullmatch(field):
         raise _refusal(f"{field!r} is no field name. Letters, digits and . _ $ - are allowed in one.")
     kinds = KINDS[operator]
@@ -251,11 +250,6 @@ def _check_type(clause: Clause, value: Scalar | None, schema: Mapping[str, Any])
         return
     if not fits:
         raise _refusal(f"Filter {clause}: {clause.field!r} was given {value!r}. Give {wanted}.")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _refusal(message: str) -> KlaviyoValidationError:

@@ -5,7 +5,6 @@ The table is read from ``spec/operations.json`` on first use, so importing this 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import nearest
 
 SPEC = Path(__file__).parent / "spec"
 
@@ -61,6 +61,15 @@ class Operation:
     revisions: tuple[str, ...]
 
     @property
+    def is_write(self) -> bool:
+        """True if it may change something: anything but a GET, unless it needs nothing but ``:read`` scopes.
+
+        The latter are the queries of Klaviyo's reporting, and the rendering of a template, which are POSTs.
+        """
+        reads_only = bool(self.scopes) and all(scope.endswith(":read") for scope in self.scopes)
+        return self.method != "GET" and not reads_only
+
+    @property
     def path_parameters(self) -> tuple[str, ...]:
         """Names of the ``{…}`` parts of the path, in order."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
@@ -102,9 +111,8 @@ def get(name: str) -> Operation:
     table = operations()
     operation = table.get(name) or table.get(_aliases().get(name, ""))
     if operation is None:
-        near = difflib.get_close_matches(name, [*table, *_aliases()], n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "See Klaviyo's API reference."
-        raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}. {hint}")
+        hint = nearest(name, [*table, *_aliases()], most=3) or " See Klaviyo's API reference."
+        raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
     return operation
 
 

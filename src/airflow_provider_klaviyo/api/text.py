@@ -1,8 +1,9 @@
-"""Text that can be sent: UTF-8 has no lone surrogates, Python's strings may."""
+"""Text that can be sent (UTF-8 has no lone surrogates, Python's strings may), and the nearest of some names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -30,6 +31,12 @@ def check_text(value: Any, pointer: str) -> None:
 def printable(name: object) -> str:
     """A name for an error message, which itself must be sendable."""
     return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def nearest(name: object, known: Iterable[str], *, most: int = 1) -> str:
+    """A hint that names the nearest known names, with a space before it; empty when none is near."""
+    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ from airflow_provider_klaviyo.campaigns.values import (
     text,
 )
 
+ATTRIBUTES = ("audiences", "send_strategy", "send_options", "tracking_options")
+"""The attributes that create, clone and update take under these names."""
+
 
 def check_audiences(audiences: Any, *, partial: bool = False, rendered: bool = False) -> Any:
     """Judge ``{"included": [ids], "excluded": [ids]}``, and return it as it is to be sent.
@@ -175,16 +178,16 @@ def _param(value: Any, field: Field) -> Any:
     return record(value, field, readers, required=readers)
 
 
-def in_full(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings for a campaign that has some already: an audience list that is not given is to be empty."""
-    audiences = settings.get("audiences")
+def in_full(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The same attributes for a campaign that has some already: an audience list that is not given is to be empty."""
+    audiences = attributes.get("audiences")
     if not isinstance(audiences, Mapping):
-        return dict(settings)
-    return {**settings, "audiences": {"excluded": [], **audiences}}
+        return dict(attributes)
+    return {**attributes, "audiences": {"excluded": [], **audiences}}
 
 
-def check_settings(
-    settings: Mapping[str, Any],
+def check_attributes(
+    attributes: Mapping[str, Any],
     *,
     revision: str | None,
     channel: str | None = None,
@@ -192,16 +195,16 @@ def check_settings(
     required: Collection[str] = (),
     partial: bool = False,
 ) -> dict[str, Any]:
-    """Judge settings, and return those that were given as they are to be sent.
+    """Judge attributes, and return those that were given as they are to be sent.
 
-    :param settings: ``name``, ``audiences``, ``send_strategy``, ``send_options`` and ``tracking_options``; ``None``
+    :param attributes: ``name``, ``audiences``, ``send_strategy``, ``send_options`` and ``tracking_options``; ``None``
         was not given.
     :param revision: the API revision of the call, where known.
     :param channel: the campaign's channel, where known.
-    :param now: the current time, once the settings are rendered; until then Jinja is left alone.
-    :param required: the settings that must be given.
+    :param now: the current time, once the attributes are rendered; until then Jinja is left alone.
+    :param required: those that must be given.
     :param partial: for an update: who is included may be left out.
-    :raises KlaviyoValidationError: Klaviyo would refuse a setting; the message names it and says what is allowed.
+    :raises KlaviyoValidationError: Klaviyo would refuse one; the message names it and says what is allowed.
     """
     rendered = now is not None
     readers: dict[str, Callable[[Any], Any]] = {
@@ -211,4 +214,4 @@ def check_settings(
         "send_options": lambda value: check_send_options(value, rendered=rendered),
         "tracking_options": lambda value: check_tracking_options(value, channel, rendered=rendered),
     }
-    return {name: readers[name](value) for name, value in settings.items() if value is not None or name in required}
+    return {name: readers[name](value) for name, value in attributes.items() if value is not None or name in required}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_klaviyo.api.campaigns import CHANNELS
 from airflow_provider_klaviyo.campaigns.values import (
     Field,
     Reader,
@@ -29,7 +30,6 @@ from airflow_provider_klaviyo.campaigns.values import (
     whole,
 )
 
-CHANNELS = ("email", "sms", "mobile_push")
 MOST_BUTTONS = 3
 LONGEST_LABEL = 40
 LONGEST_URL = 2048

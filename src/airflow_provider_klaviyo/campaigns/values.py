@@ -1,13 +1,12 @@
-"""Reading one value of a campaign's settings: refuse it with a reason, or return it as it is to be sent.
+"""Reading one value of a campaign, or one argument of a task: refuse it with a reason, or return it as it is to be sent.
 
-The settings are judged twice. When a DAG is imported, some are still Jinja, or the output of an upstream task: these
+Values are judged twice. When a DAG is imported, some are still Jinja, or the output of an upstream task: these
 are left alone. After Airflow has rendered them they are judged again, as what is sent; numbers and booleans may then
 have become strings, and are turned back.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
-from airflow_provider_klaviyo.api.text import check_text, printable
+from airflow_provider_klaviyo.api.text import check_text, nearest, printable
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -76,12 +75,6 @@ def show(value: object) -> str:
     """The value for an error message, cut when long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, with a space before it; empty when none is near."""
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 PARTS_COUNT = ("audiences", "path_params", "query")

@@ -87,22 +87,22 @@ def _remedy(status: str) -> str:
 log = logging.getLogger(__name__)
 
 
-def write_settings(
-    hook: KlaviyoHook, campaign_id: str, settings: Mapping[str, Any], message: Mapping[str, Any] | None = None
+def write_attributes(
+    hook: KlaviyoHook, campaign_id: str, attributes: Mapping[str, Any], message: Mapping[str, Any] | None = None
 ) -> Fields:
-    """Write a draft's settings, and its message's content if given. Writing them again does no harm.
+    """Write a draft's attributes, and its message's content if given. Writing them again does no harm.
 
-    A clone has other settings than its source, and a campaign adopted from before a clear may have been made by an
+    A clone has other attributes than its source, and a campaign adopted from before a clear may have been made by an
     older version of the DAG: neither may go out as it is. A campaign that is no draft any more is left as it is.
 
     :returns: what was written, as Klaviyo answered it.
-    :raises KlaviyoApiError: the message names the draft that is left with other settings.
+    :raises KlaviyoApiError: the message names the draft that is left with other attributes.
     """
     if hook.get_campaign(campaign_id).attributes.get("status") != CampaignStatus.DRAFT:
-        log.info("Campaign %s is no longer a draft: its settings are left as they are.", campaign_id)
+        log.info("Campaign %s is no longer a draft: its attributes are left as they are.", campaign_id)
         return {}
     try:
-        written = of_campaign(hook.update_campaign(campaign_id, settings), wrote=settings)
+        written = of_campaign(hook.update_campaign(campaign_id, attributes), wrote=attributes)
         if message is not None:
             found = hook.get_messages(campaign_id)
             if not found:

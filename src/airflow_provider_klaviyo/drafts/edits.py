@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Fields = dict[str, str]
 """Path of a field to a digest of its value."""
 
-SETTINGS = ("name", "send_strategy", "send_options", "tracking_options")
+COMPARED = ("name", "send_strategy", "send_options", "tracking_options")
 GROUPS = ("content", "render_options", "options")
 """Parts of a message's definition whose fields are compared one by one."""
 
@@ -41,12 +41,12 @@ log = logging.getLogger(__name__)
 
 
 def of_campaign(campaign: Resource, wrote: Mapping[str, Any] | None = None) -> Fields:
-    """The settings of a campaign.
+    """The attributes of a campaign.
 
     :param wrote: the attributes that were written; default: all.
     """
-    told = _settings(campaign.attributes)
-    written = told if wrote is None else _settings(wrote)
+    told = _compared(campaign.attributes)
+    written = told if wrote is None else _compared(wrote)
     return {name: _digest(value) for name, value in told.items() if name in written}
 
 
@@ -231,11 +231,11 @@ def _path(message_id: str, name: str) -> str:
     return f"message.{message_id}.{name}"
 
 
-def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Those attributes of a campaign that are compared; of its audiences, each list by itself."""
     audiences = attributes.get("audiences") or {}
     lists = {f"audiences.{name}": sorted(ids or ()) for name, ids in audiences.items()}
-    return {name: attributes[name] for name in SETTINGS if name in attributes} | lists
+    return {name: attributes[name] for name in COMPARED if name in attributes} | lists
 
 
 def _leaves(definition: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -58,7 +58,7 @@ def audiences_of(campaign: Resource) -> dict[str, list[str]]:
 def kept_from(
     hook: KlaviyoHook, source: Resource, *, given: Collection[str], channel: Channel, now: datetime
 ) -> dict[str, Any]:
-    """The settings of the source as they are to be written into its clone; those that were given here are left out.
+    """The attributes of the source as they are to be written into its clone; those that were given here are left out.
 
     What Klaviyo does not take for the channel is dropped, and the log says so.
 
@@ -133,7 +133,7 @@ def _tracking_options(source: Resource, told: Any, channel: Channel) -> Any:
 
 
 def _taken(source: Resource, name: str, told: Any, fields: Collection[str], why: str) -> dict[str, Any]:
-    """Those of the source's settings that Klaviyo takes; the log has the others, loudly if anything is lost."""
+    """Those of an attribute's fields that Klaviyo takes; the log has the others, loudly if anything is lost."""
     if not isinstance(told, Mapping):
         raise Field(f"/{name}").error(f"is {show(told)}", "It should be an object.")
     for field in sorted(told.keys() - set(fields)):

@@ -18,8 +18,7 @@ from airflow_provider_klaviyo.api.network import is_loopback
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
 from airflow_provider_klaviyo.campaigns.values import check_revision
 from airflow_provider_klaviyo.compat import Stats
-from airflow_provider_klaviyo.hooks.extra import check_names, read_safety, shown
-from airflow_provider_klaviyo.hooks.pacing import pacing
+from airflow_provider_klaviyo.hooks.extra import airflow_home, check_names, pacing, read_safety, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -237,8 +236,7 @@ def _cache(where: str, oauth: Any) -> bool:
 
 def _directories() -> tuple[Path, ...]:
     """Where access tokens are kept for the processes of this host: with Airflow's files, else with temporary ones."""
-    home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser()
-    return home / "klaviyo-oauth", Path(tempfile.gettempdir()) / f"klaviyo-oauth-{os.geteuid()}"
+    return airflow_home() / "klaviyo-oauth", Path(tempfile.gettempdir()) / f"klaviyo-oauth-{os.geteuid()}"
 
 
 def count(operation: Operation, status: int | None, waited: float) -> None:

@@ -1,28 +1,43 @@
-"""The extra of a connection, read strictly: what Airflow cannot read, it hands on as an empty one, switches and all."""
+"""The extra of a connection, read strictly: its switches, and how its calls are paced."""
 
 from __future__ import annotations
 
-import difflib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.client_settings import Auth, PrivateKey
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.api.limits import shared_bookings
+from airflow_provider_klaviyo.api.limits.redis import SCHEMES
+from airflow_provider_klaviyo.api.pacing import Pacing
 from airflow_provider_klaviyo.api.request import Request, build
+from airflow_provider_klaviyo.api.text import nearest
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 EXTRAS = ("revision", "timeout", "rate_limit", "oauth", "oauth_refresh_token", "read_only", "require_test_account")
+
+SENDS = ("send_campaign", "create_conversation_message")
+"""The operations that put a message on its way to people at once."""
+
+DEFAULTS = {"share": 0.9, "max_wait": 60.0}
+MEANING = (
+    'give {"share": 0.9, "max_wait": 60}: the part of Klaviyo\'s limits to use (more than 0, at most 1), and the '
+    'seconds that a call waits at most (up to 3600); for several hosts also "redis": "redis://…"; or false: no pacing'
+)
 
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
@@ -62,10 +77,8 @@ def check_names(where: str, extra: Mapping[str, Any]) -> None:
     """:raises KlaviyoValidationError: a name that is not one of :data:`EXTRAS`; the nearest is named."""
     for name in extra:
         if name not in EXTRAS:
-            near = difflib.get_close_matches(str(name), EXTRAS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise KlaviyoValidationError(
-                f"{where}: extra {_name(name)} is not known.{hint} Allowed: {', '.join(EXTRAS)}.",
+                f"{where}: extra {_name(name)} is not known.{nearest(name, EXTRAS)} Allowed: {', '.join(EXTRAS)}.",
                 pointer=name if _is_word(name) else "extra",
             )
 
@@ -125,15 +138,11 @@ def _is_word(name: Any) -> bool:
     return bool(re.fullmatch(r"[\ufeff ]*(?!(?i:pk_))[A-Za-z][A-Za-z_ -]{0,29}", str(name)))
 
 
-SENDS = ("send_campaign", "create_conversation_message")
-"""The operations that put a message on its way to people at once."""
-
-
 class Safety:
     """Asked before each request of a connection; refuses before anything leaves this machine.
 
     :param where: the connection, as messages name it: ``Connection 'klaviyo_default'``.
-    :param read_only: refuse everything that :func:`is_write`.
+    :param read_only: refuse everything that :attr:`~.Operation.is_write`.
     :param require_test_account: refuse :data:`SENDS` unless Klaviyo says that the account is a test account. It is
         asked once in the life of a hook, with a call of ``get_accounts``.
     """
@@ -149,7 +158,7 @@ class Safety:
 
         :raises KlaviyoRefusedError: a switch of the connection forbids it. Running the task again cannot help.
         """
-        if self.read_only and is_write(request.operation):
+        if self.read_only and request.operation.is_write:
             raise KlaviyoRefusedError(
                 f"{self._where}: refused {request}, nothing was sent: the connection is read-only. "
                 f"Its extra 'read_only' must be false, or missing, for this DAG to write.",
@@ -205,15 +214,6 @@ def read_safety(where: str, extra: Mapping[str, Any]) -> Safety:
     )
 
 
-def is_write(operation: Operation) -> bool:
-    """Whether an operation may change something: anything but a GET, unless it needs nothing but ``:read`` scopes.
-
-    The latter are the queries of Klaviyo's reporting, and the rendering of a template, which are POSTs.
-    """
-    reads_only = bool(operation.scopes) and all(scope.endswith(":read") for scope in operation.scopes)
-    return operation.method != "GET" and not reads_only
-
-
 def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
     value = extra.get(name)
     if value is None:  # as the form writes a switch that was left alone
@@ -224,3 +224,48 @@ def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
             f"{where}: extra {name!r} is {shown(value)}; give true or false, or leave it out for false.", pointer=name
         )
     return meaning
+
+
+def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
+    """Return how the calls of a connection are paced; ``None``: not at all.
+
+    By default, calls to Klaviyo are paced, and calls to this machine (the sandbox) are not.
+
+    :param where: the connection, as messages name it.
+    :param extra: the value of ``rate_limit``, ``None`` when it is not given.
+    :param proof: what the calls prove themselves with: a key, whose account is counted, or an OAuth app.
+    :raises KlaviyoValidationError: the value is not understood.
+    """
+    is_given = extra is not None and extra != ""
+    switch = yes_or_no(extra)
+    if switch is False or (not is_given and base_url.startswith("http:")):
+        return None
+    given = {} if switch or not is_given else extra
+    if not isinstance(given, Mapping) or given.keys() - {*DEFAULTS, "redis"}:
+        raise KlaviyoValidationError(f"{where}: extra 'rate_limit' is not understood; {MEANING}.", pointer="rate_limit")
+    redis = "" if given.get("redis") is None else given["redis"]
+    numbers = {name: _number(given.get(name), default) for name, default in DEFAULTS.items()}
+    is_url = isinstance(redis, str) and redis.partition("://")[0] in SCHEMES
+    if None in numbers.values() or not (redis == "" or is_url):
+        raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {MEANING}.", pointer="rate_limit")
+    home = airflow_home() / "klaviyo-limits"
+    by_account = isinstance(proof, PrivateKey)
+    try:
+        bookings = shared_bookings(redis or str(home / "budget.sqlite"))
+        return Pacing(proof.counted_as, base_url, bookings, home / "accounts", by_account=by_account, **numbers)
+    except KlaviyoValidationError as error:
+        raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {error.message}", pointer="rate_limit") from None
+
+
+def _number(value: Any, default: float) -> Any:
+    """The number that a value is, ``None`` if it is not one; the default where nothing is given."""
+    if value is None:
+        return default
+    with suppress(TypeError, ValueError, OverflowError):
+        return None if isinstance(value, bool) else float(value)
+    return None
+
+
+def airflow_home() -> Path:
+    """Where Airflow's files are on this machine."""
+    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser()

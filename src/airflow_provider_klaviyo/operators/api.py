@@ -143,10 +143,8 @@ class KlaviyoApiOperator(KlaviyoTask):
         )
 
     def _may_be_repeated(self) -> bool:
-        from airflow_provider_klaviyo.hooks.extra import is_write
-
         known = operations.get(self.operation)
-        if known.method != "POST" or not is_write(known):
+        if known.method != "POST" or not known.is_write:
             return True
         return self.repeat_safe
 

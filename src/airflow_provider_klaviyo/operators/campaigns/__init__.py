@@ -11,13 +11,11 @@ from airflow_provider_klaviyo.operators.campaigns.listing import KlaviyoListCamp
 from airflow_provider_klaviyo.operators.campaigns.messages import (
     KlaviyoAssignTemplateOperator,
     KlaviyoSetMessageImageOperator,
+    KlaviyoUpdateCampaignMessageOperator,
 )
 from airflow_provider_klaviyo.operators.campaigns.send import KlaviyoSendCampaignOperator
 from airflow_provider_klaviyo.operators.campaigns.tags import KlaviyoTagCampaignOperator
-from airflow_provider_klaviyo.operators.campaigns.update import (
-    KlaviyoUpdateCampaignMessageOperator,
-    KlaviyoUpdateCampaignOperator,
-)
+from airflow_provider_klaviyo.operators.campaigns.update import KlaviyoUpdateCampaignOperator
 
 __all__ = [
     "KlaviyoAssignTemplateOperator",

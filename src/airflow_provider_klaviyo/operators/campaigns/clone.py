@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.attributes import check_settings, in_full
+from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes, in_full
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled
 from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
@@ -28,7 +28,7 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     ``send_strategy`` here, and one with a list or segment that is gone needs ``audiences``. Of the source's options,
     those that Klaviyo does not take for its channel are dropped, and the log names them.
 
-    *Retry, kill, lost answer, clear*: as for ``KlaviyoCreateCampaignOperator``; writing the settings is repeated, as
+    *Retry, kill, lost answer, clear*: as for ``KlaviyoCreateCampaignOperator``; writing the attributes is repeated, as
     long as the clone is a draft. *Rate limit*: 6 requests, and 1 or 2 for each list or segment kept from the source.
 
     :param campaign_id: the campaign to clone, in any status. Templated.
@@ -39,19 +39,11 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     :param tracking_options: replaces the source's. Templated.
     :param on_clear: after a clear, ``"adopt"`` the clone made before, or make a ``"new"`` one beside it.
     :returns: the clone's campaign id.
-    :raises KlaviyoValidationError: the settings cannot be used; nothing was cloned, or the message has the clone's id.
+    :raises KlaviyoValidationError: an attribute cannot be used; nothing was cloned, or the message has the clone's id.
     :raises KlaviyoNotFoundError: there is no such source.
     """
 
-    template_fields = (
-        "campaign_id",
-        "new_name",
-        "audiences",
-        "send_strategy",
-        "send_options",
-        "tracking_options",
-        *CONNECTION,
-    )
+    template_fields = ("campaign_id", "new_name", *ATTRIBUTES, *CONNECTION)
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -83,17 +75,12 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         """What was given here, as it is to be sent; ``now`` is given once it is rendered."""
         check_id("campaign_id", self.campaign_id, rendered=now is not None)
         filled(self.new_name, Field("/new_name", rendered=now is not None))
-        settings = {
-            "audiences": self.audiences,
-            "send_strategy": self.send_strategy,
-            "send_options": self.send_options,
-            "tracking_options": self.tracking_options,
-        }
-        return in_full(check_settings(settings, revision=revision, channel=channel, now=now))
+        given = {name: getattr(self, name) for name in ATTRIBUTES}
+        return in_full(check_attributes(given, revision=revision, channel=channel, now=now))
 
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.api.campaigns import clone_campaign
-        from airflow_provider_klaviyo.drafts.draft import write_settings
+        from airflow_provider_klaviyo.drafts.draft import write_attributes
         from airflow_provider_klaviyo.drafts.edits import keep, of_new
         from airflow_provider_klaviyo.drafts.source import audiences_of, channel_of_source, kept_from
         from airflow_provider_klaviyo.never_twice.make import make_once
@@ -103,10 +90,10 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         self._overrides(revision=revision, now=now)
         source = self.hook.get_campaign(self.campaign_id)
         channel = channel_of_source(source, self.hook.get_messages(self.campaign_id))
-        settings = self._overrides(revision=revision, channel=channel, now=now)
+        attributes = self._overrides(revision=revision, channel=channel, now=now)
         unfit: KlaviyoValidationError | None = None
         try:
-            settings |= kept_from(self.hook, source, given=settings, channel=channel, now=now)
+            attributes |= kept_from(self.hook, source, given=attributes, channel=channel, now=now)
         except KlaviyoValidationError as error:  # no matter where an earlier try's clone turns out to be on its way
             unfit = error
 
@@ -122,13 +109,13 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
             TaskState(context),
             post(),
             Subject(self.new_name, channel, source=self.campaign_id),
-            audiences=[kept, settings.get("audiences", kept)],
+            audiences=[kept, attributes.get("audiences", kept)],
             on_clear=self.on_clear,
         )
         self.show_link(context, clone.id)
         written = of_new(self.hook, clone.answer) if clone.answer else {}
         if unfit is None:
-            written |= write_settings(self.hook, clone.id, settings)
+            written |= write_attributes(self.hook, clone.id, attributes)
         elif self.hook.get_campaign(clone.id).attributes.get("status") == CampaignStatus.DRAFT:
             unfit.message += (
                 f" Clone {clone.id}, made by an earlier try, is a draft without it: do not send it as it is."

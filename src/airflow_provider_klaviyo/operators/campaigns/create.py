@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.campaigns.attributes import check_settings, in_full
+from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes, in_full
 from airflow_provider_klaviyo.campaigns.content import check_message
 from airflow_provider_klaviyo.campaigns.values import Field, check_choice, is_template
 from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
@@ -43,15 +43,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and whether it made the campaign cannot be told yet.
     """
 
-    template_fields = (
-        "name",
-        "audiences",
-        "messages",
-        "send_strategy",
-        "send_options",
-        "tracking_options",
-        *CONNECTION,
-    )
+    template_fields = ("name", "messages", *ATTRIBUTES, *CONNECTION)
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -80,20 +72,14 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     def _checked(self, *, revision: str | None = None, now: datetime | None = None) -> tuple[dict[str, Any], list[Any]]:
         """Attributes and messages as they are to be sent; ``now`` is given once they are rendered."""
         messages = _one_message(self.messages, rendered=now is not None)
-        settings = {
-            "name": self.name,
-            "audiences": self.audiences,
-            "send_strategy": self.send_strategy,
-            "send_options": self.send_options,
-            "tracking_options": self.tracking_options,
-        }
+        given = {name: getattr(self, name) for name in ("name", *ATTRIBUTES)}
         required = ("name", "audiences")
-        attributes = check_settings(settings, revision=revision, channel=_channel(messages), now=now, required=required)
+        attributes = check_attributes(given, revision=revision, channel=_channel(messages), now=now, required=required)
         return attributes, messages
 
     def execute(self, context: Context) -> str:
         from airflow_provider_klaviyo.api.campaigns import create_campaign
-        from airflow_provider_klaviyo.drafts.draft import write_settings
+        from airflow_provider_klaviyo.drafts.draft import write_attributes
         from airflow_provider_klaviyo.drafts.edits import keep, of_new
         from airflow_provider_klaviyo.never_twice.make import make_once
         from airflow_provider_klaviyo.never_twice.notes import Subject, TaskState
@@ -109,7 +95,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
         )
         self.show_link(context, made.id)
         if made.answer is None:
-            written = write_settings(self.hook, made.id, in_full(attributes), messages[0])
+            written = write_attributes(self.hook, made.id, in_full(attributes), messages[0])
         else:
             written = of_new(self.hook, made.answer, image_id=messages[0].get("image_id"))
         keep(context, made.id, written)

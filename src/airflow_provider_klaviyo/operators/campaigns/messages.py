@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns.content import check_message
 from airflow_provider_klaviyo.campaigns.values import check_id
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
@@ -141,4 +143,42 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
         self.hook.set_image(message.id, self.image_id)
         keep(context, campaign_id, of_image(message.id, self.image_id))
         self.log.info("Message %s of campaign %s has image %s.", message.id, campaign_id, self.image_id)
+        return campaign_id
+
+
+class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
+    """Change what a draft's message says.
+
+    *Retry, kill, clear*: the same content is written again, as long as the campaign is a draft.
+    *Rate limit*: 3 requests; 10/s and 150/min per account.
+
+    :param campaign_id: the campaign; it must have one message. Templated. Give this or ``message_id``.
+    :param message_id: the message. Templated.
+    :param message: made by ``email()``, ``sms()``, ``push()`` or ``silent_push()``, of the campaign's channel; what
+        the function is not given stays as it is. Templated.
+    :returns: the campaign's id.
+    :raises KlaviyoValidationError: content that Klaviyo would refuse, or did; nothing was changed.
+    :raises KlaviyoRefusedError: the campaign is no draft; nothing was changed.
+    :raises KlaviyoNotFoundError: no such campaign or message.
+    """
+
+    template_fields = ("campaign_id", "message_id", "message", *CONNECTION)
+    template_fields_renderers = dict.fromkeys(("message",), "json")
+
+    def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+        check_message(message, partial=True)
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_klaviyo.drafts.draft import channel_of
+        from airflow_provider_klaviyo.drafts.edits import keep, of_message
+
+        self.check_rendered()
+        check_message(self.message, partial=True, rendered=True)
+        campaign_id, found = self.find_draft(context)
+        content = check_message(self.message, channel=channel_of(found), partial=True, rendered=True)
+        answer = self.hook.update_message(found.id, content)
+        keep(context, campaign_id, of_message(answer, wrote=content))
+        self.log.info("Message %s of campaign %s has new content.", found.id, campaign_id)
         return campaign_id

@@ -9,7 +9,8 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoConflictError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled, nearest
+from airflow_provider_klaviyo.api.text import nearest
+from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:

@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.attributes import check_settings
-from airflow_provider_klaviyo.campaigns.content import check_message
+from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes
 from airflow_provider_klaviyo.campaigns.values import check_id
-from airflow_provider_klaviyo.operators.campaigns.messages import KlaviyoCampaignMessageOperator
 from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -38,15 +36,7 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
 
-    template_fields = (
-        "campaign_id",
-        "name",
-        "audiences",
-        "send_strategy",
-        "send_options",
-        "tracking_options",
-        *CONNECTION,
-    )
+    template_fields = ("campaign_id", "name", *ATTRIBUTES, *CONNECTION)
     template_fields_renderers = JSON_RENDERERS
 
     def __init__(
@@ -72,9 +62,9 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     def _changes(self, *, revision: str | None = None, now: datetime | None = None) -> dict[str, Any]:
         """What was given, as it is to be sent; ``now`` is given once it is rendered."""
         check_id("campaign_id", self.campaign_id, rendered=now is not None)
-        names = ("name", "audiences", "send_strategy", "send_options", "tracking_options")
-        settings = {name: getattr(self, name) for name in names}
-        changes = check_settings(settings, revision=revision, now=now, partial=True)
+        names = ("name", *ATTRIBUTES)
+        given = {name: getattr(self, name) for name in names}
+        changes = check_attributes(given, revision=revision, now=now, partial=True)
         if not changes:
             raise KlaviyoValidationError(f"There is nothing to change. Give one of: {', '.join(names)}.")
         return changes
@@ -90,41 +80,3 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
         keep(context, self.campaign_id, of_campaign(answer, wrote=changes))
         self.log.info("Campaign %s has a new %s.", self.campaign_id, ", ".join(changes))
         return self.campaign_id
-
-
-class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
-    """Change what a draft's message says.
-
-    *Retry, kill, clear*: the same content is written again, as long as the campaign is a draft.
-    *Rate limit*: 3 requests; 10/s and 150/min per account.
-
-    :param campaign_id: the campaign; it must have one message. Templated. Give this or ``message_id``.
-    :param message_id: the message. Templated.
-    :param message: made by ``email()``, ``sms()``, ``push()`` or ``silent_push()``, of the campaign's channel; what
-        the function is not given stays as it is. Templated.
-    :returns: the campaign's id.
-    :raises KlaviyoValidationError: content that Klaviyo would refuse, or did; nothing was changed.
-    :raises KlaviyoRefusedError: the campaign is no draft; nothing was changed.
-    :raises KlaviyoNotFoundError: no such campaign or message.
-    """
-
-    template_fields = ("campaign_id", "message_id", "message", *CONNECTION)
-    template_fields_renderers = dict.fromkeys(("message",), "json")
-
-    def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.message = message
-        check_message(message, partial=True)
-
-    def execute(self, context: Context) -> str:
-        from airflow_provider_klaviyo.drafts.draft import channel_of
-        from airflow_provider_klaviyo.drafts.edits import keep, of_message
-
-        self.check_rendered()
-        check_message(self.message, partial=True, rendered=True)
-        campaign_id, found = self.find_draft(context)
-        content = check_message(self.message, channel=channel_of(found), partial=True, rendered=True)
-        answer = self.hook.update_message(found.id, content)
-        keep(context, campaign_id, of_message(answer, wrote=content))
-        self.log.info("Message %s of campaign %s has new content.", found.id, campaign_id)
-        return campaign_id
