@@ -1,4 +1,4 @@
-"""What an import costs. Every DAG parse and every task start imports its providers anew."""
+"""What an import costs. Every DAG parse and every task start imports its providers again."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ print(time.process_time() - began)
 ABOUT = """\
 CPU time of the same call, made again and again over one open connection by `KlaviyoClient` and by klaviyo-api {sdk},
 limits and pacing off, sandbox in another process: medians of {batches} batches of {calls} calls, in turns. What had
-been loaded before is frozen for the garbage collector, whose passes over it would be charged to whoever runs into
+been loaded before is frozen for the garbage collector, whose passes over it would be charged to the one that runs into
 them. What both stand on is shown bare, with nothing but `json.loads` on top: requests (ours), sending a request made
 beforehand, and urllib3 (both). No client costs less than its library; what is above that is its own. *A task's only
 call* is what one task pays: a fresh interpreter that has Airflow's task SDK loaded imports the hook (or Klaviyo's SDK),

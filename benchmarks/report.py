@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 INTRODUCTION = """\
 Written by `make bench` (`python -m benchmarks`); no figure is edited by hand. Each section says what was measured,
 against whom, when, and which goals were met. Ratios compare measurements of the same run; CPU is processor time of the
-measured process alone. `python -m benchmarks --only NAME --output FILE` measures one section anew and keeps the others.
+measured process alone. `python -m benchmarks --only NAME --output FILE` measures one section and keeps the others.
 """
 
 

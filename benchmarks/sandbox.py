@@ -22,7 +22,7 @@ COMMAND = "import sys; from airflow_provider_klaviyo.sandbox.cli import main; sy
 def sandbox(*, limits: bool, speed: float = 1) -> Iterator[httpx.Client]:
     """A fresh sandbox; yields a client that observes it.
 
-    :param limits: whether it enforces rate limits.
+    :param limits: True if it enforces rate limits.
     :param speed: how many of its seconds pass in one of ours.
     """
     settings = ["--port", "0", "--limits", "on" if limits else "off", "--speed", str(speed)]

@@ -162,7 +162,7 @@ def client(
 def measure(ways: Sequence[Way], seconds: float, say: Say, *, aligned: bool) -> dict[str, Result]:
     """Run all ways at once.
 
-    :param aligned: whether to begin with a minute, or just with a second.
+    :param aligned: True if to begin with a minute, or just with a second.
     """
     spawn = multiprocessing.get_context("spawn")
     gate = spawn.Barrier(PROCESSES * len(ways) + 1)

@@ -73,7 +73,7 @@ class Result:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether each campaign was looked at in each round."""
+        """True if each campaign was looked at in each round."""
         return self.way == "shared" or self.requests_a_round > 0.9 * self.campaigns
 
 

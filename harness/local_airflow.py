@@ -283,7 +283,7 @@ class LocalAirflow:
         """Press the connection form's Test button; the hook runs inside the API server.
 
         :param fields: ``host``, ``login``, ``password``, ``extra`` (JSON) and so on.
-        :return: whether it worked, and the message shown.
+        :return: True if it worked, and the message shown.
         """
         body = {"connection_id": conn_id, "conn_type": conn_type, **fields}
         answer = self.request("POST", "/connections/test", json=body)

@@ -1,1 +1,1 @@
-"""Whether a campaign is made or sent twice, whatever fails: schedules of faults, judged by the sandbox's ledger."""
+"""No campaign is made or sent twice, whatever fails: schedules of faults, judged by the sandbox's ledger."""

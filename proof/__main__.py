@@ -81,7 +81,7 @@ def _tell(schedules: list[Schedule]) -> int:
 
 
 def _report(outcomes: list[Outcome], usual: dict[str, float], seconds: float) -> tuple[str, bool]:
-    """The report, and whether it is a bad one."""
+    """The report, and True if it is a bad one."""
     groups = {
         "One fault, everywhere": [o for o in outcomes if not _is_random(o) and not o.schedule.overlaps],
         "One to three faults at random": [o for o in outcomes if _is_random(o)],

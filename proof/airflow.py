@@ -120,8 +120,8 @@ class Run:
 
     :param names: what the DAG names its campaigns in this run.
     :param audience: the list that they are for. The DAG may say another one later.
-    :param has_store: whether this Airflow has a state store (3.3) or not (3.0).
-    :param forgets_on_clear: whether a clear empties the store (3.4).
+    :param has_store: True if this Airflow has a state store (3.3) or not (3.0).
+    :param forgets_on_clear: True if a clear empties the store (3.4).
     :param skews: how many seconds the clock of the machine is ahead that runs a try, of the first tries; those that
         follow have the right time.
     :param forgets: notes that are not written (the mutant).
@@ -237,7 +237,7 @@ class Run:
     # --- what a process does ----------------------------------------------------------------------------------------
 
     def _in_thread(self, hang: Hang, work: Callable[[], None]) -> bool:
-        """Run a process in a thread of its own, and come back when it has ended or hangs; whether it hangs."""
+        """Run a process in a thread of its own, and come back when it has ended or hangs; True if it hangs."""
         failures: list[BaseException] = []
 
         def body() -> None:

@@ -101,7 +101,7 @@ class World:
 
 
 class Hang:
-    """A place to hang for one thread: it tells who waits for it that it has stopped, and waits to be released."""
+    """A place to hang for one thread: it signals that it has stopped, and waits to be released."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
@@ -207,7 +207,7 @@ class Store:
     """Airflow's accessor of a task's state: writes take effect at once; a process that Airflow gave up is refused.
 
     :param notes: the task instance's notes, which outlive its tries.
-    :param is_current: whether Airflow still takes this process for the task's.
+    :param is_current: True if Airflow still takes this process for the task's.
     :param forgets: which notes are not written (the mutant).
     """
 

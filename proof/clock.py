@@ -22,7 +22,7 @@ real_monotonic = time.monotonic
 class VirtualClock:
     """Replaces the clocks, ``time.sleep`` and ``asyncio.sleep`` of this process while its block lasts.
 
-    Who sleeps moves the time forward (a coroutine does on a :class:`VirtualLoop`), except in the sandbox's thread:
+    A sleeper moves the time forward (a coroutine does on a :class:`VirtualLoop`), except in the sandbox's thread:
     there a sleep (the fault ``delay``) ends when the others have moved the time far enough, and the monotonic clock is
     the real one.
 

@@ -48,7 +48,7 @@ class Point:
 
     @property
     def is_write(self) -> bool:
-        """Whether a call made twice would make or mail something twice."""
+        """True if a call made twice would make or mail something twice."""
         return self.what.removeprefix("call ") in WRITES
 
     @property

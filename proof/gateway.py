@@ -79,7 +79,7 @@ class Gateway:
     def answer(self, operation: str, reply: Reply, *, committed: bool) -> None:
         """Answer the next call of an operation so.
 
-        :param committed: whether Klaviyo carries it out all the same.
+        :param committed: True if Klaviyo carries it out all the same.
         """
         self._rules.append((operation, reply, committed))
 

@@ -104,7 +104,7 @@ def violations(ledger: Ledger, runs: Sequence[Run], intents: Counter[str]) -> li
 
 
 def violations_of_posts(ledger: Ledger, run: Run) -> list[str]:
-    """As :func:`violations`, for POSTs that are made anew after each clear."""
+    """As :func:`violations`, for POSTs that are made again after each clear."""
     counts = Counter(ledger.posted)
     found = []
     if any(count > 1 + run.cleared for count in counts.values()):
@@ -124,5 +124,5 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _says(error: BaseException | None, campaigns: Sequence[str]) -> bool:
-    """Whether a failure names a campaign, so that a person can look at it."""
+    """True if a failure names a campaign, so that a person can look at it."""
     return isinstance(error, SPEAKING) or any(campaign in str(error) for campaign in campaigns)

@@ -53,7 +53,7 @@ class Schedule:
     :param replay: the options of ``python -m proof`` that make this run again.
     :param restart: one of :data:`RESTARTS`.
     :param retry_delay: seconds between a failed try and its retry.
-    :param overlaps: whether two tries of a task are alive at the same time.
+    :param overlaps: True if two tries of a task are alive at the same time.
     :param skews: how many seconds the workers of the first tries have their clocks ahead of Klaviyo's.
     """
 
@@ -81,7 +81,7 @@ class Outcome:
     :param unfired: planned effects that were not had.
     :param ended: ``sent``, ``surfaced`` (failed, and the failure says what to look at), ``not sent`` (failed, and
         nothing was sent).
-    :param people: whether a person took part (a clear).
+    :param people: True if a person took part (a clear).
     :param seconds: virtual seconds that the run took.
     """
 

@@ -33,8 +33,8 @@ class Subject:
 
     :param key: its name on the command line.
     :param title: its name in the report.
-    :param has_store: whether its Airflow has a state store.
-    :param forgets_on_clear: whether a clear empties it.
+    :param has_store: True if its Airflow has a state store.
+    :param forgets_on_clear: True if a clear empties it.
     :param names: how many campaigns (or other things) each run makes.
     :param forgets: notes that its state store loses on purpose.
     """

@@ -64,7 +64,7 @@ def test_what_fails_the_same_way_every_time_is_not_tried_again(kind: str) -> Non
     [
         exceptions.KlaviyoTransientError("Down.", status=503),
         exceptions.KlaviyoConflictError("Busy.", status=409),
-        KlaviyoWaitTimeoutError("Not in time."),
+        KlaviyoWaitTimeoutError("C1", "Sending"),
         KlaviyoApiError("Odd.", status=418),
         KlaviyoError("Odd."),
         ValueError("Not Klaviyo's."),

@@ -43,7 +43,7 @@ class Striker:
                 del self._down[name]
 
     def strike(self, planned: Planned, task: Mapping[str, Any] | None) -> bool:
-        """Deal a blow; whether there was somebody to hit.
+        """Deal a blow; True if there was somebody to hit.
 
         :param task: the run's task instance that is running or deferred, as the REST API tells it.
         """

@@ -46,7 +46,7 @@ class Person:
                 self._clear(lifecycle, hanging[lifecycle.name], "left restarting")
 
     def takes_up(self, lifecycle: Lifecycle) -> bool:
-        """Clear the task that failed a run because its process was killed; whether that is so."""
+        """Clear the task that failed a run because its process was killed; True if it did."""
         kills = sum(blow.startswith(Blow.TASK) for blow in lifecycle.had)
         if AIRFLOW_V_3_1_PLUS or lifecycle.taken_up >= kills:
             return False

@@ -113,7 +113,7 @@ class Plan:
 def plan(lifecycles: int, seed: int, *, defers: bool = True) -> Plan:
     """The plan of a seed.
 
-    :param defers: whether tasks are ever deferred.
+    :param defers: True if tasks are ever deferred.
     """
     rng = random.Random(seed)
     blows = [_planned(rng, blow, number) for blow in Blow for number in range(max(1, round(SHARE[blow] * lifecycles)))]

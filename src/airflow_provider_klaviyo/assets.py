@@ -1,6 +1,6 @@
 """Campaigns as Airflow assets: ``klaviyo://<account id>/campaign/<campaign id>``.
 
-The account's id is what ``airflow connections test`` and Klaviyo's settings show; it tells apart campaigns of several
+The account's id is what ``airflow connections test`` and Klaviyo's settings show; it keeps apart campaigns of several
 accounts. Airflow finds these functions through the provider's metadata.
 """
 

@@ -1,6 +1,6 @@
 """Everything this package raises on purpose.
 
-The errors of talking to Klaviyo are plain exceptions, so Airflow retries a task that raises one. Those below say that
+The errors of talking to Klaviyo are plain exceptions, so Airflow retries a task that raises one. Those below mean that
 running the task again cannot help: Airflow fails the task at once, whatever its ``retries``, and a sensor with
 ``soft_fail=True`` skips, waiting in a worker or in the triggerer alike.
 """
@@ -122,7 +122,7 @@ class RefusalReason(StrEnum):
     READ_ONLY = "read-only"
     """The connection is read-only."""
     LIVE_ACCOUNT = "live account"
-    """The connection may send only from a test account, and this is a live one, or Klaviyo does not say."""
+    """The connection may send only from a test account, and this is a live one, or that is not known."""
 
 
 class KlaviyoRefusedError(KlaviyoError, AirflowFailException):
@@ -140,7 +140,7 @@ class KlaviyoRefusedError(KlaviyoError, AirflowFailException):
 
 
 class KlaviyoWaitTimeoutError(KlaviyoError):
-    """A wait reached its deadline. The campaign goes on; running the task again waits on, and sends nothing anew.
+    """A wait reached its deadline. The campaign goes on; running the task again waits on, and sends nothing again.
 
     :param campaign_id: the campaign.
     :param status: the status in which it was seen last; empty if it never was.

@@ -78,7 +78,7 @@ class KlaviyoRetryPolicy(RetryPolicy):
         if isinstance(exception, KlaviyoAmbiguousWriteError):
             from airflow_provider_klaviyo.never_twice.look import SETTLE
 
-            return RetryDecision.retry(_after(SETTLE), "Whether Klaviyo took the write shows by then; the try looks.")
+            return RetryDecision.retry(_after(SETTLE), "What became of the write shows by then; the try looks.")
         if isinstance(exception, HOPELESS):
             return RetryDecision.fail(f"{type(exception).__name__}: trying again cannot help.")
         return RetryDecision.default()

@@ -121,7 +121,7 @@ class KlaviyoTask(BaseOperator):
                 self._lost = self._lost or error
 
     def _given(self, name: str, context: Context) -> Any:
-        """An argument as the DAG file has it: a mapped task is made anew of what ``expand`` was resolved to."""
+        """An argument as the DAG file has it: a mapped task is made again of what ``expand`` was resolved to."""
         from airflow.sdk.definitions.mappedoperator import MappedOperator
 
         value = getattr(self, name)

@@ -135,7 +135,7 @@ def test_a_datetime_as_python_and_jinja_print_it_is_read() -> None:
         ("equals(a,email)", "a string in quotes at character 10, found 'email)'"),
         ("equals(a,1) or equals(b,2)", "expected a comma or the end at character 13"),
         ("equal(a,1)", "Did you mean 'equals'?"),
-        ("or(equals(a,1),equals(b,2))", "'or' is no filter operator"),
+        ("or(equals(a,1),equals(b,2))", "'or' is not a filter operator"),
         ("equals(a)", "needs one value"),
         ("has(a,1)", "takes no value"),
         ("any(id,'A')", "takes a list, not 'A'"),

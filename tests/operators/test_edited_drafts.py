@@ -454,7 +454,7 @@ def test_notes_that_cannot_be_read_break_no_send(klaviyo: Klaviyo, run: Run, cap
     run.send(campaign_id).run()
     (warning,) = messages(caplog)
     assert "500 from Airflow's API server" in warning
-    assert "sent without looking whether somebody edited it" in warning
+    assert "sent without looking if somebody edited it" in warning
     assert len(klaviyo.sends()) == 1
 
 

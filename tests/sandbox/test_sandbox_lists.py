@@ -60,10 +60,11 @@ def test_a_filter_selects(api, expression, names):
         (f"and({CHANNEL},less-than(created_at,soon))", "not a valid datetime"),
         ("equals(messages.channel,email)", "must be quoted"),
         ("equals(messages.channel,'fax')", "not a valid value"),
-        (f"and({CHANNEL}", "ends too early"),
-        (f"{CHANNEL})", "expected ','"),
+        (f"and({CHANNEL}", "expected ')' at character 37, found the end"),
+        (f"{CHANNEL})", "expected a comma or the end"),
         ("messages.channel='email'", "expected '('"),
-        (f"{CHANNEL},contains(name,'x)", "unexpected"),
+        (f"{CHANNEL},contains(name,'x)", "expected a closing '"),
+        ("and(" * 101 + CHANNEL + ")" * 101, "at most 100 times 'and'"),
     ],
 )
 def test_a_filter_that_is_not_allowed_is_refused_with_the_reason(api, expression, words):

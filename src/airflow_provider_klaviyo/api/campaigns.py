@@ -67,9 +67,9 @@ def list_campaigns(
     Klaviyo lists one channel at a time: the channels are asked for one after the other, and sorted each by itself.
 
     :param filter: which campaigns; without the channel.
-    :param fields: attributes to tell, as ``name`` or ``send_strategy.method``; empty: all. Klaviyo leaves out
+    :param fields: attributes to return, as ``name`` or ``send_strategy.method``; empty: all. Klaviyo leaves out
         relationships from such an answer, so together with ``include`` the fields are chosen here.
-    :param include: related resources to tell with each campaign.
+    :param include: related resources to return with each campaign.
     :param sort: ``created_at``, ``id``, ``name``, ``scheduled_at`` or ``updated_at``; with ``-`` in front: descending.
     :param max_pages: ceiling for each channel; a page has 100 campaigns.
     """
@@ -104,7 +104,7 @@ def create_campaign(attributes: Mapping[str, Any], messages: Sequence[Mapping[st
 def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
     """A new draft with the content of another campaign.
 
-    Klaviyo gives the clone another send strategy (``static``, now) and switches click tracking on: write both anew.
+    Klaviyo gives the clone another send strategy (``static``, now) and switches click tracking on: write both again.
     """
     body = _data("campaign", {"new_name": new_name}, campaign_id)
     return (yield build("create_campaign_clone", body=body)).about("campaign")
@@ -113,7 +113,7 @@ def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
 def update_campaign(campaign_id: str, attributes: Mapping[str, Any]) -> Call[Resource]:
     """Change a draft; lists (audiences) are replaced, not merged.
 
-    :raises KlaviyoConflictError: it is no draft.
+    :raises KlaviyoConflictError: it is not a draft.
     """
     body = _data("campaign", dict(attributes), campaign_id)
     document = yield build("update_campaign", path_params={"id": campaign_id}, body=body)
@@ -124,7 +124,7 @@ def delete_campaign(campaign_id: str) -> Call[None]:
     """Delete a campaign for good.
 
     :raises KlaviyoNotFoundError: there is none with this id (any more: a repeated delete may meet its own work).
-    :raises KlaviyoConflictError: it is no draft.
+    :raises KlaviyoConflictError: it is not a draft.
     """
     yield build("delete_campaign", path_params={"id": campaign_id})
 
@@ -179,7 +179,7 @@ def update_message(message_id: str, message: Mapping[str, Any]) -> Call[Resource
     """Change the content of a draft's message.
 
     :param message: the message definition, as for :func:`create_campaign`.
-    :raises KlaviyoConflictError: the campaign is no draft.
+    :raises KlaviyoConflictError: the campaign is not a draft.
     """
     changes = _new_message(message)
     body = _data("campaign-message", changes["attributes"], message_id, changes.get("relationships"))
@@ -190,7 +190,7 @@ def update_message(message_id: str, message: Mapping[str, Any]) -> Call[Resource
 def set_image(message_id: str, image_id: str) -> Call[None]:
     """Give a push or SMS message of a draft an image, in place of the one it had.
 
-    :raises KlaviyoConflictError: the campaign is no draft.
+    :raises KlaviyoConflictError: the campaign is not a draft.
     """
     body = _data("image", None, image_id)
     yield build("update_image_for_campaign_message", path_params={"id": message_id}, body=body)
@@ -200,7 +200,7 @@ def get_image_of_message(message_id: str) -> Call[Resource]:
     """The image of a push or SMS message.
 
     :raises KlaviyoNotFoundError: no such message, or it has no image.
-    :raises KlaviyoValidationError: the message is an email; Klaviyo tells of no images in one.
+    :raises KlaviyoValidationError: the message is an email; Klaviyo has no images of one.
     """
     return (yield build("get_image_for_campaign_message", path_params={"id": message_id})).about("image")
 
@@ -208,7 +208,7 @@ def get_image_of_message(message_id: str) -> Call[Resource]:
 def get_image_id_of_message(message_id: str) -> Call[str | None]:
     """The id of a push or SMS message's image, if it has one.
 
-    :raises KlaviyoValidationError: the message is an email; Klaviyo tells of no images in one.
+    :raises KlaviyoValidationError: the message is an email; Klaviyo has no images of one.
     """
     return _id_in((yield build("get_image_id_for_campaign_message", path_params={"id": message_id})))
 
@@ -232,7 +232,7 @@ def assign_template(message_id: str, template_id: str) -> Call[str]:
 
 
 def assign_copy(message_id: str, template_id: str) -> Call[Resource]:
-    """As :func:`assign_template`; the copy itself, with its attributes if Klaviyo told them along."""
+    """As :func:`assign_template`; the copy itself, with its attributes if Klaviyo returned them."""
     template = {"template": {"data": {"type": "template", "id": template_id}}}
     body = _data("campaign-message", None, message_id, relationships=template)
     document = yield build("assign_template_to_campaign_message", body=body)
@@ -264,7 +264,7 @@ def start_estimation(campaign_id: str) -> Call[None]:
 def get_estimation_job(campaign_id: str) -> Call[str]:
     """Status of the running or last count.
 
-    :raises KlaviyoNotFoundError: no such campaign, or no current count (Klaviyo's words tell which).
+    :raises KlaviyoNotFoundError: no such campaign, or no current count (Klaviyo's words name which).
     """
     job = yield build("get_campaign_recipient_estimation_job", path_params={"id": campaign_id})
     return job.about("campaign-recipient-estimation-job", campaign_id).text("status")
@@ -310,7 +310,7 @@ def get_account() -> Call[Resource]:
     """
     accounts = (yield build("get_accounts")).resources
     if len(accounts) != 1:
-        raise KlaviyoApiError(f"get_accounts: Klaviyo told of {len(accounts)} accounts; a key belongs to exactly one.")
+        raise KlaviyoApiError(f"get_accounts: Klaviyo returned {len(accounts)} accounts; a key belongs to exactly one.")
     return accounts[0]
 
 

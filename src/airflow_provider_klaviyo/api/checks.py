@@ -20,8 +20,8 @@ from airflow_provider_klaviyo.api.message import TAKES_A_FILE
 from airflow_provider_klaviyo.api.operations import Operation, revisions
 from airflow_provider_klaviyo.api.schemas import Problem, published, request_errors
 
-TOLD = 5
-"""Problems of one request that an error tells at most."""
+NAMED = 5
+"""Problems of one request that an error names at most."""
 
 log = logging.getLogger(__name__)
 
@@ -103,14 +103,14 @@ def check_pages(
 ) -> None:
     """Check a call for all pages of a list, as :func:`check_call` does.
 
-    :raises KlaviyoValidationError: also for an operation that is no GET, and a ceiling below 1.
+    :raises KlaviyoValidationError: also for an operation that is not a GET, and a ceiling below 1.
     """
     check_paged(operation, max_pages)
     check_call(revision, operation, path_params=path_params, query=query)
 
 
 def check_paged(operation: str, max_pages: int) -> None:
-    """:raises KlaviyoValidationError: the operation has no pages, or the ceiling is no whole number above 0."""
+    """:raises KlaviyoValidationError: the operation has no pages, or the ceiling is not a whole number above 0."""
     known = operations.get(operation)
     if known.method != "GET":
         raise KlaviyoValidationError(
@@ -217,11 +217,11 @@ def _plain_json(known: Operation, body: Mapping[str, Any] | None) -> Any:
 
 
 def _refusal(known: Operation, problems: list[Problem]) -> KlaviyoValidationError:
-    told = " ".join(map(str, problems[:TOLD]))
-    more = f" And {len(problems) - TOLD} more." if len(problems) > TOLD else ""
+    named = " ".join(map(str, problems[:NAMED]))
+    more = f" And {len(problems) - NAMED} more." if len(problems) > NAMED else ""
     first = problems[0]
     pointer = first.pointer if first.parameter is None else first.parameter
-    return KlaviyoValidationError(f"{known.id}: {told}{more} Nothing was sent.", pointer=pointer)
+    return KlaviyoValidationError(f"{known.id}: {named}{more} Nothing was sent.", pointer=pointer)
 
 
 @cache

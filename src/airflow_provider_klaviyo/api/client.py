@@ -39,7 +39,7 @@ else:
     Connection = object
 
 PIECE = 65536
-"""Bytes that are sent at a time: within one, a wait begins anew with each byte that leaves."""
+"""Bytes that are sent at a time: within one, a wait begins again with each byte that leaves."""
 
 MOST = 80 * 1024 * 1024
 """Bytes of an answer that are read at most, head and framing included."""

@@ -25,7 +25,8 @@ class Auth(Protocol):
     def header(self, refused: str | None = None) -> str:
         """The value to send.
 
-        :param refused: a value that Klaviyo has just answered 401 to. The same value again means: there is no other.
+        :param refused: a value that Klaviyo has just answered 401 to. The same value again means that it is the only
+            one.
         :raises KlaviyoApiError: none can be had; the call it was for was not made.
         """
 
@@ -50,7 +51,7 @@ class PrivateKey:
             )
         if not key.startswith("pk_") or not key.isascii() or not key.isprintable() or " " in key:
             raise KlaviyoAuthError(
-                f"The connection's password is no private Klaviyo key: a private key starts with 'pk_' and has no "
+                f"The connection's password is not a private Klaviyo key: a private key starts with 'pk_' and has no "
                 f"spaces, this text of {len(key)} characters is not of that form. "
                 f"A public key (6 characters) cannot be used here: create a private one (Settings > API keys)."
             )
@@ -71,7 +72,7 @@ class PrivateKey:
 
 
 def is_masked(secret: str) -> bool:
-    """Whether a text is only asterisks: what Airflow shows, and may hand back, in place of a secret."""
+    """True if a text is only asterisks: what Airflow shows, and may hand back, in place of a secret."""
     return bool(secret) and not secret.strip("*")
 
 
@@ -95,7 +96,8 @@ class ClientSettings:
     :param read_timeout: seconds to wait for the next byte of an answer; see :attr:`longest_exchange` for all of it.
     :param guard: carried out before each request; raises if it must not be made.
     :param pacing: waits for each exchange's turn; ``None``: calls are made at once.
-    :param count: told of each exchange: its operation, HTTP status if any, and the seconds it waited for its turn.
+    :param count: called for each exchange with its operation, the HTTP status if any, and the seconds it waited for
+        its turn.
     """
 
     auth: Auth

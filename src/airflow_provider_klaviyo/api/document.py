@@ -67,8 +67,8 @@ class Resource:
     def text(self, name: str) -> str:
         """The attribute of that name, which is a text that can be kept anywhere: see :func:`is_text`.
 
-        :raises KlaviyoTransientError: it is missing, ``null`` or of another kind, so this is no answer; after a POST
-            :class:`KlaviyoAmbiguousWriteError`. So do the methods below.
+        :raises KlaviyoTransientError: it is missing, ``null`` or of another kind, so this is not an answer; after a
+            POST :class:`KlaviyoAmbiguousWriteError`. So do the methods below.
         """
         value = self.attributes.get(name)
         if not is_text(value):
@@ -98,7 +98,7 @@ class Resource:
             raise self._odd(f"relationships.{name}", data, "related resources with ids")
         return ids
 
-    def tells(self, name: str) -> bool:
+    def has_related(self, name: str) -> bool:
         """True if the answer has what is related under that name (``null``: nothing is)."""
         return "data" in self._relationship(name)
 
@@ -122,7 +122,7 @@ class Document:
     :param request: what it answers.
     :param status: HTTP status, any 2xx.
     :param body: the whole JSON document; ``{}`` when the answer has none.
-    :param revision: the API revision that Klaviyo applied, if it told.
+    :param revision: the API revision that Klaviyo applied, if the answer has it.
     """
 
     request: Request
@@ -260,7 +260,7 @@ def unanswered(
     if request.may_be_repeated:
         return KlaviyoTransientError(f"{request}: Klaviyo {what}.", **facts)
     return KlaviyoAmbiguousWriteError(
-        f"{request}: Klaviyo {what}. Whether it was carried out is not known; it is not repeated blindly.", **facts
+        f"{request}: Klaviyo {what}. It is not known if it was carried out; it is not repeated blindly.", **facts
     )
 
 

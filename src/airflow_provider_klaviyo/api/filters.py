@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import check_text, nearest
 
+C = TypeVar("C")
 Scalar = str | bool | int | float | datetime | date
 Value = Scalar | tuple[Scalar, ...] | None
 
@@ -39,6 +40,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """Every operator, and what it is given: one value, a list, or none."""
 
 KIND_WORDS = {"single": "one value", "list": "a list", "none": "no value"}
+
+DEEPEST = 100
+"""How often ``and`` may stand in one another."""
 
 NAME = re.compile(r"[\w.$-]+")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -182,14 +186,27 @@ def parse(text: str) -> Filter:
 
     :raises KlaviyoValidationError: not a filter; the message says where reading stopped and what was expected.
     """
-    return _Reader(text).filter()
+    return Filter(scan(text, _clause, _bare))
+
+
+def scan(text: str, clause: Callable[[str, str, object], C], bare: Callable[[str], object]) -> tuple[C, ...]:
+    """Read the grammar of a filter, and leave what its parts mean to others.
+
+    :param clause: makes a clause of an operator, a field and a value: a string, what ``bare`` returned, a list of
+        these, or ``None``.
+    :param bare: reads a value that is not in quotes; raises ``ValueError`` if it cannot.
+    :raises KlaviyoValidationError: the text does not follow the grammar.
+    """
+    return _Reader(text, clause, bare).all()
 
 
 def _clause(operator: str, field: str, value: object) -> Clause:
     if operator not in KINDS:
-        raise _refusal(f"{operator!r} is no filter operator.{nearest(operator, KINDS)} There are: {', '.join(KINDS)}.")
+        raise _refusal(
+            f"{operator!r} is not a filter operator.{nearest(operator, KINDS)} There are: {', '.join(KINDS)}."
+        )
     if not NAME.fullmatch(field):
-        raise _refusal(f"{field!r} is no field name. Letters, digits and . _ $ - are allowed in one.")
+        raise _refusal(f"{field!r} is not a field name. Letters, digits and . _ $ - are allowed in one.")
     kinds = KINDS[operator]
     where = f"{operator}({field}, …)"
     if isinstance(value, Iterable) and not isinstance(value, str):
@@ -208,6 +225,14 @@ def _clause(operator: str, field: str, value: object) -> Clause:
     return Clause(operator, field, _scalar(value, where))
 
 
+def _bare(word: str) -> Scalar:
+    if word in ("true", "false"):
+        return word == "true"
+    if NUMBER.fullmatch(word):
+        return float(word) if set(word) & set(".eE") else int(word)
+    return date.fromisoformat(word) if len(word) == len("2026-01-01") else datetime.fromisoformat(word)
+
+
 def _scalar(value: object, where: str) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise _refusal(f"{where} was given {value!r}. Give a finite number.")
@@ -216,7 +241,12 @@ def _scalar(value: object, where: str) -> Scalar:
             raise _refusal(
                 f"{where} was given {value.isoformat()} without a time zone. Give an aware datetime, such as UTC."
             )
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise _refusal(
+                f"{where} was given {value.isoformat()}. Give a datetime within the years 1 to 9999."
+            ) from None
     if isinstance(value, str | bool | int | float | date):
         check_text(value, "filter")
         return value
@@ -256,33 +286,40 @@ def _refusal(message: str) -> KlaviyoValidationError:
     return KlaviyoValidationError(message, pointer="filter")
 
 
-class _Reader:
+class _Reader(Generic[C]):
     """Recursive descent over one text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, make: Callable[[str, str, object], C], read_bare: Callable[[str], object]) -> None:
         self.text = text
+        self.make = make
+        self.read_bare = read_bare
         self.position = 0
+        self.depth = 0
 
-    def filter(self) -> Filter:
+    def all(self) -> tuple[C, ...]:
         clauses = self.clauses()
         if self.position < len(self.text):
             raise self.failure("a comma or the end")
-        return Filter(clauses)
+        return clauses
 
-    def clauses(self) -> tuple[Clause, ...]:
+    def clauses(self) -> tuple[C, ...]:
         found = self.clause()
         while self.accept(","):
             found += self.clause()
         return found
 
-    def clause(self) -> tuple[Clause, ...]:
+    def clause(self) -> tuple[C, ...]:
         operator = self.name("an operator")
         self.expect("(")
         if operator == "and":
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise self.failure(f"at most {DEEPEST} times 'and' in one another")
             found = self.clauses()
+            self.depth -= 1
         else:
             field = self.name("a field")
-            found = (_clause(operator, field, self.value() if self.accept(",") else None),)
+            found = (self.make(operator, field, self.value() if self.accept(",") else None),)
         self.expect(")")
         return found
 
@@ -297,7 +334,7 @@ class _Reader:
         self.expect("]")
         return values
 
-    def scalar(self) -> Scalar:
+    def scalar(self) -> object:
         for quote in "\"'":
             if self.accept(quote, then_skip=False):
                 return self.string(quote)
@@ -317,17 +354,12 @@ class _Reader:
             characters.append(character)
         raise self.failure(f"a closing {quote}")
 
-    def bare(self) -> Scalar:
+    def bare(self) -> object:
         start = self.position
         while self.position < len(self.text) and self.text[self.position] not in ",()[]":
             self.position += 1
-        word = self.text[start : self.position].strip()
-        if word in ("true", "false"):
-            return word == "true"
         try:
-            if NUMBER.fullmatch(word):
-                return float(word) if set(word) & set(".eE") else int(word)
-            return date.fromisoformat(word) if len(word) == len("2026-01-01") else datetime.fromisoformat(word)
+            return self.read_bare(self.text[start : self.position].strip())
         except ValueError:
             self.position = start
             raise self.failure("true, false, a number, a date, a datetime, or a string in quotes") from None

@@ -1,6 +1,6 @@
 """What the environment says of the way to Klaviyo, read once for all transports: the proxy, and whom to trust.
 
-``requests`` and ``httpx`` read different variables by themselves; so they are told, and read none.
+``requests`` and ``httpx`` read different variables by themselves; so they are given the values, and read none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """OAuth: an access token for calls, got and renewed with the refresh token of an authorised app.
 
 Klaviyo lets an app refresh ten times a minute. So an access token is shared: by the clients of this process in memory,
-by the processes of this host in a file (:mod:`airflow_provider_klaviyo.api.tokens`). Who finds it expired refreshes it
-while the others wait.
+by the processes of this host in a file (:mod:`airflow_provider_klaviyo.api.tokens`). A process that finds it expired
+refreshes it while the others wait.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class OAuth:
     def _ask(self, refresh_token: str) -> Mapping[str, Any]:
         """Klaviyo's answer to a refresh.
 
-        :raises KlaviyoApiError: it is no success. Texts of the answer are left out: they might repeat a secret.
+        :raises KlaviyoApiError: it is not a success. Texts of the answer are left out: they might repeat a secret.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         headers = {"Accept": "application/json", "User-Agent": user_agent()}

@@ -42,11 +42,11 @@ class Request:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether carrying it out twice leaves the same state as once: all but POST."""
+        """True if carrying it out twice leaves the same state as once: all but POST."""
         return self.operation.method != "POST"
 
     def __str__(self) -> str:
-        """What is called, and on what: where the path does not tell the id, the body may."""
+        """What is called, and on what: where the path does not have the id, the body may."""
         data = (self.body or {}).get("data")
         subject = data.get("id") if isinstance(data, Mapping) else None
         path = urlsplit(self.target).path
@@ -66,7 +66,7 @@ def build(
     :param operation: operation id or alias, such as ``get_campaign``.
     :param path_params: one non-empty value for each ``{name}`` in the operation's path.
     :param query: query parameters; a list becomes a comma-separated value, ``None`` leaves the parameter out. A
-        ``filter`` given as text is written anew as it is understood; one that is not understood is left as it is.
+        ``filter`` given as text is written again as it is understood; one that is not understood is left as it is.
     :param body: JSON document.
     :raises KlaviyoValidationError: unknown operation, or path parameters that do not fit.
     """

@@ -2,7 +2,7 @@
 
 A read, and a write that may be repeated (PATCH, PUT, DELETE), is repeated after no answer or a 5xx. A POST is repeated
 only where it certainly was not carried out: after a 429, or when no connection was had. Everything else after a POST
-is a :class:`KlaviyoAmbiguousWriteError` and ends here; who made the call looks the result up.
+is a :class:`KlaviyoAmbiguousWriteError` and ends here; its caller looks the result up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def may_help(error: BaseException) -> bool:
-    """Whether making the same call again is both harmless and of use."""
+    """True if making the same call again is both harmless and of use."""
     if isinstance(error, KlaviyoRateLimitError):
         return (error.retry_after or 0) <= MAX_RATE_LIMIT_WAIT
     return isinstance(error, KlaviyoTransientError)
@@ -44,7 +44,7 @@ def pause(state: RetryCallState) -> float:
     return min(20.0, 0.5 * 2.0 ** (state.attempt_number - 1)) * random.uniform(0.75, 1.25)
 
 
-def tell(state: RetryCallState) -> None:
+def log_pause(state: RetryCallState) -> None:
     """One line in the task's log for each repetition."""
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0.0
@@ -60,6 +60,6 @@ def policy(began: float) -> dict[str, Any]:
         "retry": retry_if_exception(may_help),
         "wait": pause,
         "stop": lambda state: state.attempt_number >= ATTEMPTS or time.monotonic() - began >= MAX_TIME,
-        "before_sleep": tell,
+        "before_sleep": log_pause,
         "reraise": True,
     }

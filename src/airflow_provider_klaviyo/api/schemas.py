@@ -6,7 +6,7 @@ The documents are OpenAPI 3.0. They are read here as JSON Schema with four diffe
 - ``oneOf`` is read as ``anyOf``, because the published alternatives overlap: an SMS message's send options are an
   email message's too.
 - A request may only have published fields, as on the live service ("'x' is not a valid field"). An answer may have
-  more: new fields are no breaking change.
+  more: new fields are not a breaking change.
 - In an answer, null is allowed for a link and for a relationship's ``data``: the live service sends both.
 
 The documents (0.9 MB each) and the ``jsonschema`` library are loaded for the first body that is looked at.
@@ -63,7 +63,7 @@ def request_errors(
 ) -> list[Problem]:
     """What is wrong with a request; an empty list when nothing is.
 
-    The filter expression is not looked into: its grammar is no part of the schema.
+    The filter expression is not looked into: its grammar is not a part of the schema.
 
     :param query: decoded parameters by name, such as ``{"page[size]": 50, "include": "tags"}``. An array may be given
         as a sequence or in its comma-separated form.
@@ -316,7 +316,7 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
 def _explain_alternatives(error: ValidationError) -> Iterator[Problem]:
     """The problems of the alternative that was meant.
 
-    Alternatives are told apart by fields that have one possible value in each (``method: static``, ``channel: email``).
+    Alternatives are kept apart by fields that have one possible value in each (``method: static``, ``channel: email``).
     The one that agrees with these is meant. When none does, such a field is the problem, and what is allowed there is
     what any alternative allows.
     """
@@ -340,7 +340,7 @@ def _is_null_branch(cause: ValidationError) -> bool:
 
 
 def _is_fixed_field(cause: ValidationError) -> bool:
-    """Whether an alternative was missed by a field that has one possible value there."""
+    """True if an alternative was missed by a field that has one possible value there."""
     return cause.validator == "enum" and len(cause.validator_value) == 1 and len(cause.relative_path) == 1
 
 

@@ -22,7 +22,7 @@ LONGEST_LIFE = 86_400.0
 """Seconds for which an access token is used at most, whatever is said of it. Klaviyo's are good for an hour."""
 
 PAUSE = 0.05
-"""Seconds between two looks whether a lock has become free."""
+"""Seconds between two tries to get a lock."""
 
 
 @dataclass(frozen=True, slots=True)

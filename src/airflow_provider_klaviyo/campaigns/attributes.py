@@ -29,9 +29,9 @@ def check_audiences(audiences: Any, *, partial: bool = False, rendered: bool = F
     An update replaces a list as a whole; it does not add to it.
 
     :param partial: for an update: ``included`` may be left out.
-    :param rendered: whether Airflow has rendered the values, so that Jinja in them is a mistake.
+    :param rendered: True if Airflow has rendered the values, so that Jinja in them is a mistake.
     :return: a dict; whatever was given, where it cannot be judged before it is rendered.
-    :raises KlaviyoValidationError: nobody is included, an id is no id, is given twice, or is in both lists.
+    :raises KlaviyoValidationError: nobody is included, an id cannot be one, is given twice, or is in both lists.
     """
     field = Field("/audiences", rendered=rendered)
     if field.pending(audiences):
@@ -90,7 +90,7 @@ def tracking_options(
 ) -> dict[str, Any]:
     """What is tracked. What is not given follows the account's defaults. Push campaigns take none of it.
 
-    :param add_tracking_params: whether links get parameters. True without parameters: those of the account. Set to
+    :param add_tracking_params: True if links get parameters. True without parameters: those of the account. Set to
         True when parameters are given and this is not.
     :param static_params: parameters with fixed values: ``{"utm_source": "klaviyo", "utm_medium": "email"}``.
     :param dynamic_params: parameters that Klaviyo fills in: ``{"utm_campaign": "campaign_name"}``. The values it
@@ -117,7 +117,7 @@ def check_tracking_options(options: Any, channel: str | None = None, *, rendered
     """Judge tracking options, and return them as they are to be sent.
 
     :param channel: the campaign's channel, where known.
-    :param rendered: whether Airflow has rendered the values, so that Jinja in them is a mistake.
+    :param rendered: True if Airflow has rendered the values, so that Jinja in them is a mistake.
     :return: a dict; whatever was given, where it cannot be judged before it is rendered.
     :raises KlaviyoValidationError: Klaviyo would refuse them; ``pointer`` names the field.
     """
@@ -144,7 +144,7 @@ def check_tracking_options(options: Any, channel: str | None = None, *, rendered
 def check_send_options(options: Any, *, rendered: bool = False) -> Any:
     """Judge ``{"use_smart_sending": bool}``, and return it as it is to be sent.
 
-    :param rendered: whether Airflow has rendered the values, so that Jinja in them is a mistake.
+    :param rendered: True if Airflow has rendered the values, so that Jinja in them is a mistake.
     :return: a dict; whatever was given, where it cannot be judged before it is rendered.
     :raises KlaviyoValidationError: another field, or no boolean.
     """
@@ -203,7 +203,7 @@ def check_attributes(
     :param channel: the campaign's channel, where known.
     :param now: the current time, once the attributes are rendered; until then Jinja is left alone.
     :param required: those that must be given.
-    :param partial: for an update: who is included may be left out.
+    :param partial: for an update: ``included`` may be left out.
     :raises KlaviyoValidationError: Klaviyo would refuse one; the message names it and says what is allowed.
     """
     rendered = now is not None

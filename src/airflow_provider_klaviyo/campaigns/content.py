@@ -43,7 +43,7 @@ def check_message(message: Any, *, channel: str | None = None, partial: bool = F
 
     :param channel: the campaign's channel, which the message's must be.
     :param partial: for an update: a push message may leave its content out.
-    :param rendered: whether Airflow has rendered the values, so that Jinja outside of text is a mistake.
+    :param rendered: True if Airflow has rendered the values, so that Jinja outside of text is a mistake.
     :return: a dict; whatever was given, where it cannot be judged before it is rendered.
     :raises KlaviyoValidationError: Klaviyo would refuse it; ``pointer`` names the field, such as
         ``/definition/content/action_buttons/0/label``.

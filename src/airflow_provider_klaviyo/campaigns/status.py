@@ -1,4 +1,4 @@
-"""What a campaign's status means for who waits for it. Pure, and used by sensor, trigger and operator alike."""
+"""What a campaign's status means for a wait. Pure, and used by sensor, trigger and operator alike."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ REMEDIES = {
     "Cancelled: Account Disabled": "Klaviyo has disabled sending for this account: ask their support.",
     "Cancelled: Billing Limit": "The account's sending limit is used up: raise the plan, then clone and resend.",
     "Cancelled: Internal Error": "Klaviyo failed internally: look at status.klaviyo.com, then clone and resend.",
-    "Cancelled: Misconfigured": "Sender, content or audience is not fit to send: mend it in Klaviyo, clone, resend.",
+    "Cancelled: Misconfigured": "Sender, content or audience is not fit to send: fix it in Klaviyo, clone, resend.",
     "Cancelled: No Recipients": "Nobody was left to send to: check the lists and segments in 'audiences', and consent.",
     "Cancelled: Smart Sending": "Smart sending skipped everybody: all had a message of this channel only lately.",
 }
@@ -86,7 +86,7 @@ def is_cancelled(status: str) -> bool:
 
 
 def is_final(status: str) -> bool:
-    """Whether no later status can follow: sent or cancelled. An unknown status is not final."""
+    """True if no later status can follow: sent or cancelled. An unknown status is not final."""
     return status == CampaignStatus.SENT or is_cancelled(status)
 
 
@@ -94,7 +94,7 @@ def judge(status: str, targets: Collection[str]) -> Verdict:
     """Judge a campaign's status for a wait.
 
     Done at one of the targets; failed at another final status; pending at all else, also at a status that is not
-    known here: Klaviyo may add statuses at any time, and a wait has its deadline. Who waits for ``Scheduled`` is done
+    known here: Klaviyo may add statuses at any time, and a wait has its deadline. A wait for ``Scheduled`` is done
     too when the campaign is already beyond it.
 
     :param status: the campaign's status as Klaviyo gave it.
@@ -124,7 +124,7 @@ def check_statuses(name: str, statuses: object) -> None:
     unless it looks like a slip of the pen: a wait for it would never end.
 
     :param name: the argument.
-    :raises KlaviyoValidationError: no list, empty, or with something in it that is no status.
+    :raises KlaviyoValidationError: not a list, empty, or with something in it that is not a status.
     """
     if isinstance(statuses, str) or not isinstance(statuses, Collection) or not statuses:
         raise KlaviyoValidationError(
@@ -138,5 +138,6 @@ def check_statuses(name: str, statuses: object) -> None:
         near = difflib.get_close_matches(status.lower(), by_small_letters, n=1, cutoff=cutoff)
         if near and status != (meant := by_small_letters[near[0]]):
             raise KlaviyoValidationError(
-                f"{name} has {status!r} in it, which is no status of Klaviyo's. Did you mean {meant!r}?", pointer=name
+                f"{name} has {status!r} in it, which is not a status of Klaviyo's. Did you mean {meant!r}?",
+                pointer=name,
             )

@@ -94,25 +94,25 @@ class Window:
 
 
 def window(strategy: Any) -> Window | None:
-    """When a campaign with this strategy goes out, be the strategy ours or as Klaviyo tells it.
+    """When a campaign with this strategy goes out, be the strategy ours or as Klaviyo returns it.
 
     Whose clock counts is not known for a day (the account's, or each recipient's), nor for a time without an offset:
     every time zone may be meant.
 
-    :return: ``None``: at once, or nothing in the strategy tells a time (Klaviyo may have methods not known here).
+    :return: ``None``: at once, or nothing in the strategy has a time (Klaviyo may have methods not known here).
     :raises KlaviyoValidationError: the time is missing or cannot be read; ``pointer`` names the field.
     """
-    told: Mapping[str, Any] = strategy if isinstance(strategy, Mapping) else {}
-    method = told.get("method")
+    given: Mapping[str, Any] = strategy if isinstance(strategy, Mapping) else {}
+    method = given.get("method")
     names = ("date", "datetime") if method == "smart_send_time" else ("datetime", "date")
-    name = next((name for name in names if told.get(name) is not None), None)
+    name = next((name for name in names if given.get(name) is not None), None)
     if method == "immediate" or (name is None and method not in tuple(READERS)):
         return None
     field = Field("/send_strategy").at(name or names[0])
     if name is None:
         raise field.error("is missing", f"A campaign sent by {method!r} needs it: give a send_strategy that has it.")
-    value = _read_iso(told[name], field)
-    options = told["options"] if isinstance(told.get("options"), Mapping) else {}
+    value = _read_iso(given[name], field)
+    options = given["options"] if isinstance(given.get("options"), Mapping) else {}
     is_local = _is_true(options.get("is_local"))
     duration, offset = dt.timedelta(0), dt.timedelta(0)
     if name == "date" or not isinstance(value, dt.datetime):
@@ -127,7 +127,7 @@ def window(strategy: Any) -> Window | None:
         field=name,
         first=_utc(start, -offset - ahead),
         last=_utc(start, duration - offset + behind),
-        over=_utc(start, duration - offset + behind + _batches(told.get("throttle_percentage"))),
+        over=_utc(start, duration - offset + behind + _batches(given.get("throttle_percentage"))),
         is_local=is_local,
         late_get_it=_is_true(options.get("send_past_recipients_immediately")),
     )
@@ -167,8 +167,8 @@ def check_strategy(
     if local and "datetime" in cleaned and not is_template(cleaned["datetime"]):
         _require_utc(dt.datetime.fromisoformat(cleaned["datetime"]), field.at("datetime"))
     if now is not None and (planned := window(cleaned)) and planned.has_passed(now):
-        told = cleaned[planned.field]
-        raise field.at(planned.field).error(f"is {told!r}, which has passed at {now.isoformat()}", PAST)
+        given = cleaned[planned.field]
+        raise field.at(planned.field).error(f"is {given!r}, which has passed at {now.isoformat()}", PAST)
     return cleaned
 
 

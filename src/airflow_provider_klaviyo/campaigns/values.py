@@ -1,4 +1,4 @@
-"""Reading one value of a campaign, or one argument of a task: refuse it with a reason, or return it as it is to be sent.
+"""Reading one value of a campaign, or one argument of a task: refuse it, or return it as it is to be sent.
 
 Values are judged twice. When a DAG is imported, some are still Jinja, or the output of an upstream task: these
 are left alone. After Airflow has rendered them they are judged again, as what is sent; numbers and booleans may then
@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 def is_template(value: object) -> bool:
-    """Whether this may become another value later: Jinja, or an object that Airflow resolves (such as ``task.output``).
+    """True if this may become another value later: Jinja, or an object that Airflow resolves (such as ``task.output``).
 
     Klaviyo's own tags look like Jinja too, so a string that has some is never judged by its length or form.
     """
@@ -38,7 +38,7 @@ class Field:
     """Where a value stands, and how it is judged.
 
     :param pointer: JSON pointer, such as ``/definition/content/subject``.
-    :param rendered: whether Airflow has rendered the value, so that Jinja in it is a mistake.
+    :param rendered: True if Airflow has rendered the value, so that Jinja in it is a mistake.
     """
 
     pointer: str
@@ -54,7 +54,7 @@ class Field:
         return KlaviyoValidationError(f"{name} {problem}. {remedy}", pointer=self.pointer)
 
     def pending(self, value: object) -> bool:
-        """Whether the value cannot be judged yet.
+        """True if the value cannot be judged yet.
 
         :raises KlaviyoValidationError: it ought to have been rendered by now.
         """
@@ -130,7 +130,7 @@ def _check_came(value: Any, field: Field) -> None:
         name = field.pointer.rpartition("/")[2]
         raise field.error(
             f"is {show(value)} after rendering",
-            f"It was to come from another task, or from Jinja, and nothing came: see whether that task was skipped or "
+            f"It was to come from another task, or from Jinja, and nothing came: check if that task was skipped or "
             f"returned nothing. Nothing is not taken for 'not given'. If it is meant, leave {name!r} out: of the DAG "
             f"file, or of the dict that the other task returns.",
         )
@@ -194,7 +194,7 @@ def at_most(longest: int) -> Reader:
 
 
 def address(value: Any, field: Field) -> Any:
-    """One e-mail address, judged lightly: Klaviyo decides whether it is a verified sender."""
+    """One e-mail address, judged lightly: Klaviyo decides if it is a verified sender."""
     if isinstance(text(value, field), str) and not is_template(value) and not ADDRESS.fullmatch(value):
         raise field.error(f"is {show(value)}", "Give one e-mail address, such as news@example.com.")
     return value

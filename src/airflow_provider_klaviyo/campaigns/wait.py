@@ -58,7 +58,7 @@ LONGEST_PAUSE = 900.0
 AT_REST = (CampaignStatus.SCHEDULED, CampaignStatus.QUEUED_WITHOUT_RECIPIENTS)
 """Statuses in which a campaign stays until its send time."""
 
-REVERTED = "It is a draft again: somebody reverted the send. It goes out only if it is sent anew."
+REVERTED = "It is a draft again: somebody reverted the send. It goes out only if it is sent again."
 
 _OUTCOMES = ("done", "failed", "timeout", "error")
 _ERROR_FACTS: Mapping[str, tuple[type, ...]] = {
@@ -77,7 +77,7 @@ class Observation:
 
     :param verdict: how the wait stands.
     :param count: recipients estimated, once they are.
-    :param send_time: when the campaign will be sent (ISO 8601), if the wait is for that and Klaviyo says so: there is
+    :param send_time: when the campaign will be sent (ISO 8601), if the wait is for that and Klaviyo has it: there is
         little use in looking before.
     """
 
@@ -87,8 +87,8 @@ class Observation:
 
 
 RowLook = Callable[[str, Any, float], Observation | None]
-"""What a campaign's status and ``send_time``, as a list of many campaigns tells them, mean for one wait at a time (in
-seconds since the epoch); ``None`` when it takes a look of its own to say."""
+"""What a campaign's status and ``send_time``, as a row of a list of campaigns has them, mean for one wait at a time (in
+seconds since the epoch); ``None`` when it takes a look of its own."""
 
 
 def look_at_campaign(campaign_id: str, target_statuses: Collection[str]) -> Call[Observation]:
@@ -111,7 +111,7 @@ def observe(status: str, send_time: Any, target_statuses: Collection[str]) -> Ob
 
 
 def look_at_send_job(campaign_id: str) -> Call[Observation]:
-    """Look at a send job's status. One request; one more when there is no job, or to say why it was cancelled.
+    """Look at a send job's status. One request; one more when there is no job, or for why it was cancelled.
 
     No job (404) means not yet, as long as the campaign itself is there: nobody has sent it so far.
 
@@ -157,7 +157,7 @@ class SendJobRowLook:
 
 
 def look_at_estimation(campaign_id: str) -> Call[Observation]:
-    """Look whether the recipients are counted. One or two requests.
+    """Look if the recipients are counted. One or two requests.
 
     "No results" (404) means not yet, as long as the campaign itself is there.
 
@@ -210,7 +210,7 @@ class Wait:
     :param campaign_id: the campaign.
     :param deadline: when to give up, seconds since the epoch: absolute, so that a restart does not extend it.
     :param interval: seconds between looks.
-    :param after_send: whether this task put the campaign on its way before. Then a draft, or no campaign at all, is a
+    :param after_send: True if this task put the campaign on its way before. Then a draft, or no campaign at all, is a
         late reading for up to :data:`GRACE` seconds and after that a failure. Otherwise a draft is waited for (a
         person may send it), and a campaign that is not there ends the wait.
     """
@@ -272,7 +272,7 @@ class Wait:
         return self._send_at if self.status in AT_REST else None
 
     def _contradicted(self, now: float) -> bool:
-        """Whether a contradicting reading has now held for longer than the grace."""
+        """True if a contradicting reading has now held for longer than the grace."""
         if self._contradicted_since is None:
             self._contradicted_since = now
         return now - self._contradicted_since > GRACE

@@ -1,1 +1,1 @@
-"""What a draft is, and whether it may go: find, write, assign, what was edited since, ready to send."""
+"""What a draft is, and if it may go: find, write, assign, what was edited since, ready to send."""

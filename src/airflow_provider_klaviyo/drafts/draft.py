@@ -22,7 +22,7 @@ from airflow_provider_klaviyo.never_twice.notes import TaskState, TemplateNote
 def require_draft(hook: KlaviyoHook, campaign_id: str) -> Resource:
     """The campaign, which may be changed.
 
-    :raises KlaviyoRefusedError: it is no draft; the message says what to do instead.
+    :raises KlaviyoRefusedError: it is not a draft; the message has what to do instead.
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
     campaign = hook.get_campaign(campaign_id)
@@ -54,7 +54,7 @@ def message_in(hook: KlaviyoHook, *, campaign_id: str | None, message_id: str | 
     if len(messages) != 1:
         ids = ", ".join(message.id for message in messages)
         raise KlaviyoValidationError(
-            f"Campaign {campaign_id} has {len(messages)} messages ({ids}); say which one with message_id.",
+            f"Campaign {campaign_id} has {len(messages)} messages ({ids}); name one with message_id.",
             pointer="message_id",
         )
     return str(campaign_id), messages[0]
@@ -66,12 +66,12 @@ def channel_of(message: Resource) -> Channel:
     :raises KlaviyoApiError: Klaviyo's answer has another channel, or none.
     """
     definition: Any = message.attributes.get("definition")
-    told = definition.get("channel") if isinstance(definition, Mapping) else None
+    found = definition.get("channel") if isinstance(definition, Mapping) else None
     for channel in CHANNELS:
-        if told == channel:
+        if found == channel:
             return channel
     raise KlaviyoApiError(
-        f"The channel of message {message.id} is {told!r} in Klaviyo's answer; known here are {', '.join(CHANNELS)}."
+        f"The channel of message {message.id} is {found!r} in Klaviyo's answer; known here are {', '.join(CHANNELS)}."
     )
 
 
@@ -80,7 +80,7 @@ def _remedy(status: str) -> str:
         return "To send it again with changes, clone it (KlaviyoCloneCampaignOperator) and change the clone."
     return (
         "Revert it first (KlaviyoCancelCampaignSendOperator(action='revert')), which works while it is scheduled; it "
-        "then goes out only if it is sent anew."
+        "then goes out only if it is sent again."
     )
 
 
@@ -93,7 +93,7 @@ def write_attributes(
     """Write a draft's attributes, and its message's content if given. Writing them again does no harm.
 
     A clone has other attributes than its source, and a campaign adopted from before a clear may have been made by an
-    older version of the DAG: neither may go out as it is. A campaign that is no draft any more is left as it is.
+    older version of the DAG: neither may go out as it is. A campaign that is no longer a draft is left as it is.
 
     :returns: what was written, as Klaviyo answered it.
     :raises KlaviyoApiError: the message names the draft that is left with other attributes.
@@ -120,9 +120,9 @@ def write_attributes(
 
 
 def assign_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, message: Resource, template_id: str) -> Resource:
-    """Give a message a copy of a template, and return the copy, with its attributes if Klaviyo told them.
+    """Give a message a copy of a template, and return the copy, with its attributes if Klaviyo returned them.
 
-    :raises KlaviyoValidationError: the message is no email.
+    :raises KlaviyoValidationError: the message is not an email.
     :raises KlaviyoApiError: the message names the draft that is left without its template.
     """
     if channel_of(message) != "email":
@@ -145,7 +145,7 @@ def assign_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, message: 
     try:
         copy = with_attributes(hook, hook.run(campaigns.assign_copy(message.id, template_id)))
     except KlaviyoAmbiguousWriteError as error:
-        log.warning("%s Looking whether message %s has its template.", error, message.id)
+        log.warning("%s Checking if message %s has its template.", error, message.id)
         shows_by = settled_after(time.time())
         now = look_until(
             lambda: hook.get_message(message.id).related("template"),

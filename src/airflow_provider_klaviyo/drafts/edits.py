@@ -1,8 +1,8 @@
 """What the tasks of a run wrote of a draft, and in what the draft differs from it when it is to be sent.
 
-Nothing that Klaviyo tells says who changed a campaign, and ``updated_at`` may be moved by Klaviyo itself. So content is
+No answer of Klaviyo has the author of a change, and ``updated_at`` may be moved by Klaviyo itself. So content is
 compared. Each task that writes notes what Klaviyo answered to its write: as a digest for each field, so that an XCom
-stays small and has no content in it. A field that the answer did not tell is not noted, and one that was not written
+stays small and has no content in it. A field that the answer does not have is not noted, and one that was not written
 keeps the note of the task that wrote it: a change that a person made in between stays to be seen.
 """
 
@@ -45,9 +45,9 @@ def of_campaign(campaign: Resource, wrote: Mapping[str, Any] | None = None) -> F
 
     :param wrote: the attributes that were written; default: all.
     """
-    told = _compared(campaign.attributes)
-    written = told if wrote is None else _compared(wrote)
-    return {name: _digest(value) for name, value in told.items() if name in written}
+    shown = _compared(campaign.attributes)
+    written = shown if wrote is None else _compared(wrote)
+    return {name: _digest(value) for name, value in shown.items() if name in written}
 
 
 def of_message(message: Resource, wrote: Mapping[str, Any] | None = None) -> Fields:
@@ -55,9 +55,9 @@ def of_message(message: Resource, wrote: Mapping[str, Any] | None = None) -> Fie
 
     :param wrote: the definition that was written, and an ``image_id`` beside it; default: all of the definition.
     """
-    told = dict(_leaves(message.attributes.get("definition") or {}))
-    written = told if wrote is None else dict(_leaves(wrote))
-    fields = {_path(message.id, name): _digest(value) for name, value in told.items() if name in written}
+    shown = dict(_leaves(message.attributes.get("definition") or {}))
+    written = shown if wrote is None else dict(_leaves(wrote))
+    fields = {_path(message.id, name): _digest(value) for name, value in shown.items() if name in written}
     image_id = (wrote or {}).get("image_id")
     return fields | (of_image(message.id, image_id) if image_id else {})
 
@@ -68,16 +68,16 @@ def of_image(message_id: str, image_id: str | None) -> Fields:
 
 
 def of_template(message_id: str, template: Resource | None) -> Fields:
-    """The template of an email message: which one, when it was changed, and what it says, as far as that is told.
+    """The template of an email message: which one, when it was changed, and its content, as far as the answer has them.
 
     :param template: the message's own copy; ``None``: it has none.
     """
-    told = template.attributes if template else {}
-    updated = told.get("updated")
+    shown = template.attributes if template else {}
+    updated = shown.get("updated")
     parts = (
         _digest(template and template.id),
         _digest(datetime.fromisoformat(updated).timestamp()) if updated else "",
-        _digest([told.get(part) or "" for part in ("html", "text", "amp")]) if "html" in told else "",
+        _digest([shown.get(part) or "" for part in ("html", "text", "amp")]) if "html" in shown else "",
     )
     return {_path(message_id, "template"): "/".join(parts)}
 
@@ -85,7 +85,7 @@ def of_template(message_id: str, template: Resource | None) -> Fields:
 def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -> Fields:
     """All of a campaign that was made just now.
 
-    Klaviyo's answer does not tell the messages, so they are read. A new campaign's messages are either not there yet,
+    Klaviyo's answer does not have the messages, so they are read. A new campaign's messages are either not there yet,
     and then not noted, or as they were made.
 
     :param campaign: the answer to the call that made it.
@@ -95,11 +95,15 @@ def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -
     try:
         draft = Draft.read(hook, campaign)
     except KlaviyoError as error:
-        log.info("The messages of campaign %s could not be read to tell a later change of them: %s", campaign.id, error)
+        log.info(
+            "The messages of campaign %s could not be read, so a later change of them is not seen: %s",
+            campaign.id,
+            error,
+        )
         return fields
     for message in draft.messages:
         fields |= of_message(message)
-        if message.tells("template"):
+        if message.has_related("template"):
             fields |= of_template(message.id, draft.template_of(message))
         if image_id:
             fields |= of_image(message.id, image_id)
@@ -138,7 +142,7 @@ class Draft:
     def template_of(self, message: Resource) -> Resource | None:
         """The template of a message, with its attributes if they came along."""
         template = next((Resource("template", related) for related in message.related("template")), None)
-        return next((told for told in self.templates if template and told.id == template.id), template)
+        return next((one for one in self.templates if template and one.id == template.id), template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +181,14 @@ class Written:
         return [f"{words} ({self.tasks[path]})" for path, words in found if words]
 
     def _template(self, hook: KlaviyoHook, draft: Draft, message: Resource) -> Fields:
-        """A message's template, where a task has noted one; nothing if it cannot be told."""
-        if _path(message.id, "template") not in self.digests or not message.tells("template"):
+        """A message's template, where a task has recorded one; nothing if it is not known."""
+        if _path(message.id, "template") not in self.digests or not message.has_related("template"):
             return {}
         template = draft.template_of(message)
         return of_template(message.id, template and with_attributes(hook, template))
 
     def _image(self, hook: KlaviyoHook, message: Resource) -> Fields:
-        """A message's image, where a task has given it one; nothing if it cannot be told."""
+        """A message's image, where a task has given it one; nothing if it is not known."""
         if _path(message.id, "image") not in self.digests:
             return {}
         try:
@@ -192,7 +196,7 @@ class Written:
         except KlaviyoNotFoundError:
             return of_image(message.id, None)
         except KlaviyoError as error:
-            log.info("Whether message %s has another image now cannot be told: %s", message.id, error)
+            log.info("It is not known if message %s has another image now: %s", message.id, error)
             return {}
 
 
@@ -203,12 +207,12 @@ def with_attributes(hook: KlaviyoHook, template: Resource) -> Resource:
     try:
         return hook.run(campaigns.get_template(template.id))
     except KlaviyoError as error:
-        log.info("Whether the content of template %s is changed later cannot be told: %s", template.id, error)
+        log.info("A later change of the content of template %s will not be seen: %s", template.id, error)
         return template
 
 
 def _difference(path: str, noted: str, shown: str | None) -> str:
-    """What is another than it was, in words; empty if nothing is, or if that cannot be told."""
+    """What is another than it was, in words; empty if nothing is, or if that is not known."""
     if not path.startswith("message."):
         return path if noted != (shown or _digest(None)) else ""
     _, message_id, name = path.split(".", 2)

@@ -1,4 +1,4 @@
-"""Whether a draft may be sent, looked at right before it is."""
+"""The check of a draft right before it is sent: is the run on time, the content there, the draft as it was written?"""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 LATE = timedelta(hours=24)
-"""How late a scheduled run may be to count as on time, where its schedule does not tell when the next one is due."""
+"""How late a scheduled run may be to count as on time, where its schedule does not have when the next one is due."""
 
 
 def is_for_the_past(context: Context) -> bool:
-    """Whether this run is a backfill, or a scheduled run whose successor is already due (catch-up, a late clear)."""
+    """True if this run is a backfill, or a scheduled run whose successor is already due (catch-up, a late clear)."""
     run = context["dag_run"]
     if run.run_type == "backfill":
         return True
@@ -90,7 +90,7 @@ class ReadyCheck:
     _written: Written | None = field(default=None, init=False)
 
     def __call__(self, campaign: Resource) -> bool:
-        """Whether the campaign still is a draft: the last check may take a while.
+        """True if the campaign still is a draft: the last check may take a while.
 
         :raises KlaviyoRefusedError: a run for the past, or an edited draft and ``if_edited="refuse"``.
         :raises AirflowSkipException: a run for the past, and ``in_backfill="skip"``.
@@ -108,7 +108,7 @@ class ReadyCheck:
         run = self.context["dag_run"]
         what = f"Run {run.run_id} is for the past (a {run.run_type} run, due at {run.run_after:%Y-%m-%d %H:%M} UTC)"
         if self.in_backfill == "skip":
-            raise AirflowSkipException(f"{what}: campaign {campaign.id} is not sent, as in_backfill='skip' says.")
+            raise AirflowSkipException(f"{what}: campaign {campaign.id} is not sent, as in_backfill='skip' asks.")
         raise KlaviyoRefusedError(
             f"{what}: campaign {campaign.id} was not sent and is a draft. "
             f"If people are to get it now, set in_backfill='send' on this task; 'skip' skips it instead.",
@@ -127,11 +127,11 @@ class ReadyCheck:
             raise
         if planned is None:
             return
-        now, told = datetime.now(UTC), strategy[planned.field]
+        now, given = datetime.now(UTC), strategy[planned.field]
         pointer = f"/send_strategy/{planned.field}"
         if planned.has_passed(now):
             raise KlaviyoValidationError(
-                f"The send time of campaign {campaign.id} has passed: {strategy.get('method')} at {told}. Klaviyo "
+                f"The send time of campaign {campaign.id} has passed: {strategy.get('method')} at {given}. Klaviyo "
                 f"would send it at once, or in a way that it does not document. Nothing was sent: give it a "
                 f"send_strategy with a later time, or immediate(). (A clone gets 'static' at the time of cloning: make "
                 f"it with KlaviyoCloneCampaignOperator.)",
@@ -139,7 +139,7 @@ class ReadyCheck:
             )
         if self.sent_by is not None and planned.over.timestamp() > self.sent_by:
             raise KlaviyoValidationError(
-                f"Campaign {campaign.id} is to be sent at {told} ({strategy.get('method')}) and may go out until "
+                f"Campaign {campaign.id} is to be sent at {given} ({strategy.get('method')}) and may go out until "
                 f"{planned.over:%Y-%m-%d %H:%M} UTC. This task would stop waiting "
                 f"{planned.over.timestamp() - self.sent_by:.0f} s earlier. Nothing was sent: use "
                 f"wait_until='scheduled', or a larger timeout.",
@@ -150,7 +150,7 @@ class ReadyCheck:
                 "Campaign %s is for each recipient's own time zone, and in some it is past %s already. Recipients "
                 "there may get it a day later, or not at all: send_past_recipients_immediately=True sends at once.",
                 campaign.id,
-                told,
+                given,
             )
 
     def _check_messages(self, draft: Draft) -> None:
@@ -166,14 +166,14 @@ class ReadyCheck:
         definition: dict[str, Any] = message.attributes.get("definition") or {}
         if definition.get("channel") != "email":
             return False
-        if not message.tells("template"):
+        if not message.has_related("template"):
             message = self.hook.get_message(message.id)
         return not message.related("template")
 
     def _check_edits(self, draft: Draft) -> bool:
         """Compare the draft with what this run's tasks wrote; a difference has to last, as reads may lag behind writes.
 
-        :returns: whether it still is a draft.
+        :returns: True if it still is a draft.
         """
         written = self._written_by_run(draft.campaign.id)
         if not written.differing(self.hook, draft):
@@ -191,7 +191,7 @@ class ReadyCheck:
             is_doubtful=lambda seen: bool(seen[1]),
         )
         if edits:
-            self._tell(draft.campaign.id, edits)
+            self._report(draft.campaign.id, edits)
         if seen.is_draft:
             self._check_time(seen.campaign)
         return seen.is_draft
@@ -210,13 +210,13 @@ class ReadyCheck:
                 elif self.if_edited == "refuse":
                     raise KlaviyoError(
                         f"{what} So it cannot be known if it was edited, and it was not sent, as if_edited='refuse' "
-                        f"says. The next try reads again."
+                        f"asks. The next try reads again."
                     ) from error
                 else:
-                    log.warning("%s It is sent without looking whether somebody edited it.", what)
+                    log.warning("%s It is sent without looking if somebody edited it.", what)
         return self._written or Written({}, {}, 0.0)
 
-    def _tell(self, campaign_id: str, edits: list[str]) -> None:
+    def _report(self, campaign_id: str, edits: list[str]) -> None:
         what = (
             f"Campaign {campaign_id} was changed since this run's tasks wrote it, by a person or another program: "
             f"{', '.join(edits)}."
@@ -224,7 +224,7 @@ class ReadyCheck:
         if self.if_edited == "refuse":
             raise KlaviyoRefusedError(
                 f"{what} It was not sent. If it is to go out as it is, set if_edited='warn' on this task; to put back "
-                f"what the DAG says, clear the tasks in brackets and this one.",
+                f"what the DAG has, clear the tasks in brackets and this one.",
                 reason=RefusalReason.EDITED,
                 campaign_id=campaign_id,
             )

@@ -50,8 +50,8 @@ def channel_of_source(source: Resource, messages: Sequence[Resource]) -> Channel
 
 def audiences_of(campaign: Resource) -> dict[str, list[str]]:
     """The ids of the lists and segments of a campaign, as far as Klaviyo's answer has them."""
-    told = campaign.attributes.get("audiences")
-    lists = told if isinstance(told, Mapping) else {}
+    found = campaign.attributes.get("audiences")
+    lists = found if isinstance(found, Mapping) else {}
     return {name: _texts(lists.get(name)) for name in ("included", "excluded")}
 
 
@@ -60,25 +60,25 @@ def kept_from(
 ) -> dict[str, Any]:
     """The attributes of the source as they are to be written into its clone; those that were given here are left out.
 
-    What Klaviyo does not take for the channel is dropped, and the log says so.
+    What Klaviyo does not take for the channel is dropped, and the log names it.
 
     :raises KlaviyoValidationError: the source has a setting that cannot be used again; the message names it.
     """
     readers: dict[str, Callable[[Any], Any]] = {
-        "audiences": lambda told: _audiences(hook, told),
-        "send_strategy": lambda told: check_strategy(
-            _without_nulls(told), revision=hook.api_revision, channel=channel, now=now
+        "audiences": lambda found: _audiences(hook, found),
+        "send_strategy": lambda found: check_strategy(
+            _without_nulls(found), revision=hook.api_revision, channel=channel, now=now
         ),
-        "send_options": lambda told: _send_options(source, told),
-        "tracking_options": lambda told: _tracking_options(source, told, channel),
+        "send_options": lambda found: _send_options(source, found),
+        "tracking_options": lambda found: _tracking_options(source, found, channel),
     }
     kept = {}
     for name, reader in readers.items():
         if name in given:
             continue
-        told = source.attributes.get(name)
+        found = source.attributes.get(name)
         try:
-            value = reader(told)
+            value = reader(found)
         except KlaviyoValidationError as error:
             raise KlaviyoValidationError(
                 f"{name} of the source campaign {source.id} cannot be used again: {error.message} Give this task "
@@ -90,8 +90,8 @@ def kept_from(
     return kept
 
 
-def _audiences(hook: KlaviyoHook, told: Any) -> Any:
-    audiences = {"excluded": [], **check_audiences(_without_nulls(told), rendered=True)}
+def _audiences(hook: KlaviyoHook, found: Any) -> Any:
+    audiences = {"excluded": [], **check_audiences(_without_nulls(found), rendered=True)}
     for name, ids in audiences.items():
         for index, id_ in enumerate(ids):
             if not _is_there(hook, id_):
@@ -112,41 +112,41 @@ def _is_there(hook: KlaviyoHook, id_: str) -> bool:
         except KlaviyoAuthError as error:
             if error.status != 403:
                 raise
-            log.info("Whether list or segment %s of the source is still there is not known: %s", id_, error)
+            log.info("It is not known if list or segment %s of the source is still there: %s", id_, error)
         return True
     return False
 
 
-def _send_options(source: Resource, told: Any) -> Any:
-    if told is None:
+def _send_options(source: Resource, found: Any) -> Any:
+    if found is None:
         return None
-    taken = _taken(source, "send_options", told, ("use_smart_sending",), "Klaviyo does not take it")
+    taken = _taken(source, "send_options", found, ("use_smart_sending",), "Klaviyo does not take it")
     return check_send_options({"use_smart_sending": True, **_without_nulls(taken)}, rendered=True)
 
 
-def _tracking_options(source: Resource, told: Any, channel: Channel) -> Any:
-    if told is None:
+def _tracking_options(source: Resource, found: Any, channel: Channel) -> Any:
+    if found is None:
         return None
     why = f"Klaviyo does not take it for {channel}"
-    taken = _taken(source, "tracking_options", told, TRACKED[channel], why)
+    taken = _taken(source, "tracking_options", found, TRACKED[channel], why)
     return check_tracking_options(taken, channel, rendered=True) if taken else None
 
 
-def _taken(source: Resource, name: str, told: Any, fields: Collection[str], why: str) -> dict[str, Any]:
+def _taken(source: Resource, name: str, found: Any, fields: Collection[str], why: str) -> dict[str, Any]:
     """Those of an attribute's fields that Klaviyo takes; the log has the others, loudly if anything is lost."""
-    if not isinstance(told, Mapping):
-        raise Field(f"/{name}").error(f"is {show(told)}", "It should be an object.")
-    for field in sorted(told.keys() - set(fields)):
-        level = logging.WARNING if told[field] else logging.INFO
-        log.log(level, "%s.%s of campaign %s (%s) is not kept: %s.", name, field, source.id, show(told[field]), why)
-    return {field: value for field, value in told.items() if field in fields}
+    if not isinstance(found, Mapping):
+        raise Field(f"/{name}").error(f"is {show(found)}", "It should be an object.")
+    for field in sorted(found.keys() - set(fields)):
+        level = logging.WARNING if found[field] else logging.INFO
+        log.log(level, "%s.%s of campaign %s (%s) is not kept: %s.", name, field, source.id, show(found[field]), why)
+    return {field: value for field, value in found.items() if field in fields}
 
 
-def _without_nulls(told: Any) -> Any:
+def _without_nulls(found: Any) -> Any:
     """Klaviyo's answers have null for what does not apply; its requests leave it out."""
-    if not isinstance(told, Mapping):
-        return told
-    return {name: _without_nulls(value) for name, value in told.items() if value is not None}
+    if not isinstance(found, Mapping):
+        return found
+    return {name: _without_nulls(value) for name, value in found.items() if value is not None}
 
 
 def _texts(ids: Any) -> list[str]:

@@ -153,7 +153,7 @@ def _timeouts(where: str, timeout: Any) -> tuple[float, float]:
 
 
 def auth(where: str, connection: Connection, extra: Mapping[str, Any], base_url: str) -> Auth:
-    """OAuth when the extra has a refresh token, else the private key in the password. No message tells a secret.
+    """OAuth when the extra has a refresh token, else the private key in the password. No message has a secret.
 
     :param where: the connection, as messages name it: ``Connection 'klaviyo_default'``.
     :param extra: the connection's extra, as a mapping.
@@ -211,7 +211,7 @@ def _refresh_token(where: str, extra: Mapping[str, Any]) -> str:
     nested = (extra.get("oauth") or {}).get("refresh_token")
     given = [token for token in (nested, extra.get("oauth_refresh_token")) if token is not None and token != ""]
     if not all(isinstance(token, str) and token.isascii() and token.isprintable() for token in given):
-        raise KlaviyoAuthError(f"{where}: the refresh token in its extra is no text of printable ASCII characters.")
+        raise KlaviyoAuthError(f"{where}: the refresh token in its extra is not a text of printable ASCII characters.")
     tokens = {token.strip() for token in given}
     if len(tokens) > 1:
         raise KlaviyoAuthError(
@@ -221,7 +221,7 @@ def _refresh_token(where: str, extra: Mapping[str, Any]) -> str:
 
 
 def _cache(where: str, oauth: Any) -> bool:
-    """Whether access tokens are shared with other processes. It also checks the extra ``oauth`` as a whole."""
+    """True if access tokens are shared with other processes. It also checks the extra ``oauth`` as a whole."""
     given = {} if oauth is None or oauth == "" else oauth
     if isinstance(given, Mapping) and not given.keys() - {"refresh_token", "cache"}:
         cache = given.get("cache")

@@ -182,7 +182,7 @@ class Safety:
         except KlaviyoApiError as error:
             raise KlaviyoRefusedError(
                 f"{self._where}: refused {request}, nothing was sent: the connection may send only from a test account "
-                f"(extra 'require_test_account'), and whether this is one cannot be told. {error}",
+                f"(extra 'require_test_account'), and it is not known if this is one. {error}",
                 reason=RefusalReason.LIVE_ACCOUNT,
             ) from error
         return [account.attributes.get("test_account") for account in document.resources] == [True]
@@ -190,7 +190,7 @@ class Safety:
     def describe(self, is_test_account: bool | None) -> str:
         """Which switches are on, in words, for the test of a connection.
 
-        :param is_test_account: what Klaviyo says of the account; ``None`` when that cannot be told.
+        :param is_test_account: what Klaviyo says of the account; ``None`` when that is not known.
         """
         switches = []
         if self.read_only:

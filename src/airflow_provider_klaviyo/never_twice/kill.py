@@ -99,16 +99,16 @@ def stop_now(settings: ClientSettings, ti: Any, campaign_id: str, action: StopAc
     """
     from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 
-    told: list[str] = []
+    results: list[str] = []
 
     async def stop() -> str:
         async with KlaviyoAsyncClient(settings) as klaviyo:
             return await stop_killed(klaviyo, ti, campaign_id, action, seconds=IN_WORKER)
 
-    thread = threading.Thread(target=lambda: told.append(asyncio.run(stop())), name="klaviyo-kill", daemon=True)
+    thread = threading.Thread(target=lambda: results.append(asyncio.run(stop())), name="klaviyo-kill", daemon=True)
     thread.start()
     thread.join(IN_WORKER + 0.3)
-    return told[0] if told else f"Killed, and campaign {campaign_id} may go on: stopping it took too long."
+    return results[0] if results else f"Killed, and campaign {campaign_id} may go on: stopping it took too long."
 
 
 async def _fresh_state(ti: Any) -> str | None:

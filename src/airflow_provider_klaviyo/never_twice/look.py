@@ -50,8 +50,8 @@ def after_make(found: int, *, settled: bool, same_try: bool) -> Action:
     """After a create or clone whose result is not known: what follows from the number of campaigns that fit.
 
     :param found: campaigns with the intended name and audience, created since the intent.
-    :param settled: whether looking longer can no longer change the number.
-    :param same_try: whether the call was made by the very try that looks now.
+    :param settled: True if looking longer cannot change the number.
+    :param same_try: True if the call was made by the very try that looks now.
     """
     if found == 1:
         return Action.ADOPT
@@ -81,7 +81,7 @@ def before_send(status: str, note: Remembered, *, same_try: bool = False) -> Act
 
     :param status: the campaign's status as Klaviyo gave it.
     :param note: what this task remembers of its own earlier send of this campaign.
-    :param same_try: whether the send was posted by the very try that looks now.
+    :param same_try: True if the send was posted by the very try that looks now.
     """
     if status == CampaignStatus.DRAFT:
         if not note.intended:
@@ -139,8 +139,8 @@ def settled_after(moment: float) -> float:
 def show_by(hook: KlaviyoHook, note: IntentNote | SendNote) -> float:
     """When the effect of a noted write must show, if it was carried out: seconds since the epoch, by Klaviyo's clock.
 
-    A task that was killed in between has noted no end; then the longest time that a call can take counts. A person who
-    writes a note may leave out all but ``at``.
+    A task that was killed in between has not noted an end; then the longest time that a call can take counts. A note
+    that a person writes may have ``at`` only.
     """
     if note.ended is not None:
         return settled_after(note.ended)
@@ -163,17 +163,17 @@ def look_until(
     :param is_doubtful: True if what was read has to be read :data:`CONFIRMED` times before it is believed.
     """
     looks, seen = 1, look()
-    began = told = time.monotonic()
+    began = logged = time.monotonic()
 
     def is_open() -> bool:
         return not is_clear(seen) or (looks < CONFIRMED and is_doubtful(seen))
 
     if is_open():
-        log.info("Looking whether %s; what Klaviyo shows may lag behind what was done.", what)
+        log.info("Checking if %s; what Klaviyo shows may lag behind what was done.", what)
     while is_open():
         time.sleep(PAUSE)
         looks, seen = looks + 1, look()
-        if time.monotonic() - told >= 30:
-            told = time.monotonic()
-            log.info("Still looking whether %s, for %.0f s now.", what, told - began)
+        if time.monotonic() - logged >= 30:
+            logged = time.monotonic()
+            log.info("Still checking if %s, for %.0f s now.", what, logged - began)
     return seen

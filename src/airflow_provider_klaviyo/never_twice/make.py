@@ -71,7 +71,7 @@ class Sought:
     :param since: it was made no earlier: seconds since the epoch.
     :param show_by: it shows by then, if it was made at all.
     :param by_klaviyo: True if these are by Klaviyo's clock; else by that of a worker.
-    :param is_noted: True if it is known by an intent; else only by what the DAG says now.
+    :param is_noted: True if it is known by an intent; else only by what the DAG has now.
     :param newest: True if of several the newest is taken: after a clear that asked for a new one, where nothing could
         be noted.
     :param may_be_sent: True if it may have left the drafts: it was made before a clear.
@@ -148,7 +148,7 @@ def make_once(
     except (KlaviyoAmbiguousWriteError, KlaviyoConflictError) as error:
         # A conflict may be what a gateway got that repeated a call which was carried out.
         intent = state.put(_by_klaviyo(replace(intent, ended=clock.now() if intent.by_klaviyo else time.time()), clock))
-        log.warning("%s Looking whether campaign %r was made.", error, subject.name)
+        log.warning("%s Checking if campaign %r was made.", error, subject.name)
         found = _look(hook, _intended(hook, state, subject, digests, on_clear, intent), same_try=True)
         if found is None and isinstance(error, KlaviyoConflictError):
             state.drop(intent)
@@ -180,8 +180,8 @@ def _refuse_twin(state: TaskState, subject: Subject) -> None:
     if state.has_done(_note(subject)):
         raise KlaviyoRefusedError(
             f"This task has just made a campaign named {subject.name!r}. A second one of the same name could not be "
-            f"told from it when the task is tried again, so none was made. Give each campaign that a task makes a name "
-            f"of its own.",
+            f"kept apart from it when the task is tried again, so none was made. Give each campaign that a task makes "
+            f"a name of its own.",
             reason=RefusalReason.MADE_BEFORE,
         )
 
@@ -258,7 +258,7 @@ def _others(state: TaskState, subject: Subject, on_clear: str) -> frozenset[str]
 
 
 def _noted(state: TaskState, kind: type[N], subject: Subject) -> N | None:
-    """The note of a campaign: first one that says so in full."""
+    """The note of a campaign: first one that has all of its subject."""
     fitting = [note for note in state.all(kind) if note.fits(subject)]
     return next((note for note in fitting if note.channel is not None), fitting[0] if fitting else None)
 
@@ -325,8 +325,8 @@ def _look(hook: KlaviyoHook, sought: Sought, *, same_try: bool) -> str | None:
         ids = ", ".join(campaign.id for campaign in found)
         raise KlaviyoRefusedError(
             f"Several campaigns named {subject.name!r} were made since {began:%Y-%m-%d %H:%M:%S} UTC: {ids}. "
-            f"Which of them is this task's cannot be told, so none is used. Delete the spare ones in Klaviyo and run "
-            f"the task again; to keep them apart, give each run's campaign a name of its own.",
+            f"It cannot be known which of them is this task's, so none is used. Delete the spare ones in Klaviyo and "
+            f"run the task again; to keep them apart, give each run's campaign a name of its own.",
             reason=RefusalReason.SEVERAL_MATCH,
         )
     if action is Action.ADOPT:
@@ -370,7 +370,7 @@ def _require_draft(campaign: Resource, sought: Sought) -> None:
     raise KlaviyoRefusedError(
         f"Campaign {campaign.id}, named {sought.subject.name!r} as this task's is to be, was made since "
         f"{datetime.fromtimestamp(sought.since, UTC):%Y-%m-%d %H:%M:%S} UTC and is "
-        f"{campaign.attributes.get('status')!r}. Whether this task or another made it cannot be told; none was made "
+        f"{campaign.attributes.get('status')!r}. It cannot be known if this task or another made it; none was made "
         f"now. Look at it in Klaviyo; give each run's campaign a name of its own.",
         reason=RefusalReason.NOT_A_DRAFT,
         campaign_id=campaign.id,

@@ -252,7 +252,7 @@ class TaskState:
 
     @property
     def may_have_forgotten(self) -> bool:
-        """True if something may have been done of which there is no note."""
+        """True if something may have been done that is not noted."""
         return self.was_cleared or (self.is_rerun and not self.durable)
 
     @property
@@ -268,10 +268,10 @@ class TaskState:
 
     @property
     def quiet_since(self) -> float:
-        """Since when nothing was written of which there is no note: seconds since the epoch.
+        """Since when nothing was written that is not noted: seconds since the epoch.
 
         Earlier tries ended before this one began. In the first try of a task of a cleared run, others wrote before the
-        clear, with which the run began anew.
+        clear, with which the run began again.
         """
         start = _started(self._context["dag_run"])
         if self.is_rerun or start is None:
@@ -339,7 +339,7 @@ class TaskState:
 
 
 def _started(run: Any) -> datetime | None:
-    """When the run began, or began anew after a clear; a run that waits may not have it."""
+    """When the run began, or began again after a clear; a run that waits may not have it."""
     return getattr(run, "start_date", None)
 
 

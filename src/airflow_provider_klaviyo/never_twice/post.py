@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.never_twice.look import begin_by, now
 from airflow_provider_klaviyo.never_twice.notes import PostNote, TaskState, iso
 
 REMEDY = (
-    "Look in Klaviyo what is there, and clear this task to post it anew. If posting it twice does no harm, set "
+    "Look in Klaviyo what is there, and clear this task to post it again. If posting it twice does no harm, set "
     "repeat_safe=True."
 )
 

@@ -87,7 +87,7 @@ class _Sending:
         return campaign, decide(campaign)
 
     def post(self) -> tuple[Resource, Action]:
-        """Ask Klaviyo to send; the campaign, and whether to adopt or to refuse what came of it.
+        """Ask Klaviyo to send; returns the campaign, and what follows: to adopt or to refuse what came of it.
 
         Nothing is asked if another try has noted something since this one read, or if the campaign is a draft no
         longer; then it is what follows from that.
@@ -105,7 +105,7 @@ class _Sending:
             return self.read()
         except KlaviyoAmbiguousWriteError as error:
             self._put(replace(note, ended=now(self._hook)))
-            log.warning("%s Looking whether campaign %s is on its way.", error, self._id)
+            log.warning("%s Checking if campaign %s is on its way.", error, self._id)
             campaign, action = self.read(same_try=True)
             if action is Action.GIVE_UP:
                 raise _undecided(self._id, error) from error

@@ -33,7 +33,7 @@ class KlaviyoApiOperator(KlaviyoTask):
     fails with ``KlaviyoAmbiguousWriteError``, and its retries refuse to post (``KlaviyoRefusedError``) as long as it is
     not known that the call was not carried out (Airflow 3.3 and later: task state store, key ``klaviyo_post``; before,
     no retry posts at all). Different contents that one task posts are different posts. POSTs that only read (reports,
-    renderings) are repeated. *Clear*: posts anew, whatever Airflow remembers.
+    renderings) are repeated. *Clear*: posts again, whatever Airflow remembers.
     *Rate limit*: 1 request, or 1 for each page; ``docs/operations.md`` has each operation's limits and scopes.
 
     :param operation: operation id or alias, such as ``get_lists``; ``docs/operations.md`` has them all. Templated.
@@ -44,13 +44,13 @@ class KlaviyoApiOperator(KlaviyoTask):
     :param all_pages: follow the links to further pages of a list, and return all as if they were one.
     :param max_pages: ceiling; beyond it the task fails rather than give a part as if it were all.
     :param response_filter: takes the answer's document and returns what the task is to return.
-    :param repeat_safe: whether a POST that writes may be made again by a retry, since twice does no harm (an upsert,
+    :param repeat_safe: True if a POST that writes may be made again by a retry, since twice does no harm (an upsert,
         say).
     :returns: the answer's document, ``{"data": …}``; ``None`` when Klaviyo answers without one.
     :raises KlaviyoValidationError: the call does not follow what Klaviyo publishes; nothing was sent. Or more data than
         XCom should hold (1 MB of JSON).
     :raises KlaviyoApiError: of the type that Klaviyo's answer stands for.
-    :raises KlaviyoAmbiguousWriteError: a POST was not answered; whether it was carried out is not known.
+    :raises KlaviyoAmbiguousWriteError: a POST was not answered; it is not known if it was carried out.
     :raises KlaviyoRefusedError: an earlier try has made this POST, or may have.
     """
 
@@ -90,7 +90,7 @@ class KlaviyoApiOperator(KlaviyoTask):
             self._check_names()
 
     def _check_names(self) -> None:
-        """What can be told without the large document, and of what is not rendered yet."""
+        """Check what needs neither the large document nor rendering."""
         for name in ("path_params", "query", "body"):
             check_text(getattr(self, name), f"/{name}")
         revision = self.known_revision
@@ -155,7 +155,7 @@ def _names(given: Any) -> list[str] | None:
 
 
 def _without_hints(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without ``meta.agent_hints``: text that Klaviyo writes for AI agents is no data."""
+    """The document without ``meta.agent_hints``: text that Klaviyo writes for AI agents is not data."""
     kept = dict(body)
     if isinstance(kept.get("meta"), Mapping) and "agent_hints" in kept["meta"]:
         kept["meta"] = {name: value for name, value in kept["meta"].items() if name != "agent_hints"}

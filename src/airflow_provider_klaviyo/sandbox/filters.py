@@ -1,22 +1,16 @@
-"""Klaviyo's filter language: ``and(equals(messages.channel,"email"),contains(name,"sale"))``.
-
-Strings are quoted with ``'`` or ``"``; numbers, booleans and datetimes are not. A comma at the top level means *and*.
-Whether quotes inside a string can be escaped is not documented; the sandbox takes a backslash (a choice).
-"""
+"""What a list may be filtered by, and which resources meet a filter. Its grammar is that of ``api.filters``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.filters import scan
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.errors import invalid
 
-TOKEN = re.compile(
-    r"""\s*(?:(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<mark>[(),\[\]])|(?P<word>[^\s(),\[\]"']+))"""
-)
 BARE_TYPES: Mapping[str, Callable[[str], Any]] = {
     "boolean": lambda word: {"true": True, "false": False}[word.lower()],
     "integer": int,
@@ -24,11 +18,8 @@ BARE_TYPES: Mapping[str, Callable[[str], Any]] = {
     "datetime": parse_time,
 }
 
-
 PLANNED = ("scheduled_at", "expires_at")
 """The times that may lie ahead."""
-
-DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,10 @@ def parse(text: str) -> list[Clause]:
 
     :raises RefusedError: 400 when it does not follow the grammar.
     """
-    return _Parser(text).clauses()
+    try:
+        return list(scan(text, Clause, Bare))
+    except KlaviyoValidationError as error:
+        raise invalid(f"Invalid filter:{error.message.removeprefix('Filter')}", parameter="filter") from None
 
 
 def check(clauses: list[Clause], published: Mapping[str, Any], now: float) -> list[Clause]:
@@ -77,7 +71,7 @@ def check(clauses: list[Clause], published: Mapping[str, Any], now: float) -> li
 
 
 def holds(clause: Clause, actual: Any) -> bool:
-    """Whether a checked condition holds for a field's value. A missing value meets no condition."""
+    """True if a checked condition holds for a field's value. A missing value meets no condition."""
     if actual is None:
         return False
     match clause.operator, clause.value:
@@ -111,106 +105,8 @@ def holds(clause: Clause, actual: Any) -> bool:
             raise invalid(f"The filter operator '{clause.operator}' is not supported.", parameter="filter")
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens: list[str | Bare | tuple[str]] = []
-        self.depth = 0
-        position = 0
-        text = text.rstrip()
-        while position < len(text):
-            found = TOKEN.match(text, position)
-            if found is None:
-                raise self.wrong(f"unexpected {text[position : position + 10]!r}")
-            position = found.end()
-            if (quoted := found["string"]) is not None:
-                self.tokens.append((re.sub(r"\\(.)", r"\1", quoted[1:-1]),))
-            elif found["mark"]:
-                self.tokens.append(found["mark"])
-            else:
-                self.tokens.append(Bare(found["word"]))
-        self.tokens.reverse()
-
-    def wrong(self, what: str) -> Exception:
-        return invalid(f"Invalid filter {self.text!r}: {what}.", parameter="filter")
-
-    def next(self) -> str | Bare | tuple[str]:
-        if not self.tokens:
-            raise self.wrong("it ends too early")
-        return self.tokens.pop()
-
-    def expect(self, mark: str) -> None:
-        if (symbol := self.next()) != mark:
-            raise self.wrong(f"expected {mark!r}, not {_plain(symbol)!r}")
-
-    def clauses(self) -> list[Clause]:
-        found = self.clause()
-        while self.tokens:
-            self.expect(",")
-            found += self.clause()
-        return found
-
-    def clause(self) -> list[Clause]:
-        name = self.next()
-        if not isinstance(name, Bare):
-            raise self.wrong(f"expected an operator, not {_plain(name)!r}")
-        self.expect("(")
-        if name.text == "and":
-            self.depth += 1
-            if self.depth > DEEPEST:
-                raise self.wrong(f"'and' is nested deeper than {DEEPEST}")
-            inner = self.clause()
-            while (symbol := self.next()) == ",":
-                inner += self.clause()
-            if symbol != ")":
-                raise self.wrong(f"expected ')', not {_plain(symbol)!r}")
-            self.depth -= 1
-            return inner
-        field = self.next()
-        if not isinstance(field, Bare):
-            raise self.wrong(f"expected a field, not {_plain(field)!r}")
-        if name.text == "has":
-            self.expect(")")
-            return [Clause("has", field.text, None)]
-        self.expect(",")
-        value = self.value()
-        self.expect(")")
-        return [Clause(name.text, field.text, value)]
-
-    def value(self) -> Any:
-        match self.next():
-            case "[":
-                return self.items()
-            case Bare() as bare:
-                return bare
-            case (quoted,):
-                return quoted
-            case mark:
-                raise self.wrong(f"expected a value, not {mark!r}")
-
-    def items(self) -> list[Any]:
-        if self.tokens and self.tokens[-1] == "]":
-            self.next()
-            return []
-        found = [self.item()]
-        while (symbol := self.next()) == ",":
-            found.append(self.item())
-        if symbol != "]":
-            raise self.wrong(f"expected ',' or ']', not {_plain(symbol)!r}")
-        return found
-
-    def item(self) -> Any:
-        if self.tokens and self.tokens[-1] == "[":
-            raise self.wrong("a list is not an item of a list")
-        return self.value()
-
-
 def _items(actual: Any) -> list[Any]:
     return actual if isinstance(actual, list) else [actual]
-
-
-def _plain(token: str | Bare | tuple[str]) -> str:
-    return token.text if isinstance(token, Bare) else token[0]
 
 
 def _checked(clause: Clause, published: Mapping[str, Any]) -> Clause:

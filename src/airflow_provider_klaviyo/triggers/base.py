@@ -1,4 +1,4 @@
-"""The wait that all triggers share; a trigger only says what to look at."""
+"""The wait that all triggers share; a trigger only decides what to look at."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class KlaviyoWaitTrigger(BaseTrigger):
         """One look."""
 
     def row_look(self) -> RowLook | None:
-        """What a list of many campaigns tells of this one, anew for each run; ``None``: only a look can tell."""
+        """Reads this campaign's row of a list, made for each run; ``None``: it takes a look of its own."""
         return None
 
     def wait(self) -> Wait:
@@ -148,16 +148,16 @@ class KlaviyoWaitTrigger(BaseTrigger):
 
 
 class _LoggedWait:
-    """A trigger's wait on the real clock, telling the task's log what changes.
+    """A trigger's wait on the real clock, which logs what changes.
 
-    How it ended is told by the task, not here: where a thousand waits end together, a line of each would fill the pipe
+    The task logs how it ended, not this: where a thousand waits end together, a line of each would fill the pipe
     to the triggerer's supervisor, and the event loop would stand still until that has caught up.
     """
 
     def __init__(self, trigger: KlaviyoWaitTrigger) -> None:
         self._trigger = trigger
         self._wait = trigger.wait()
-        self._told = ""
+        self._logged = ""
 
     async def look(self, poller: Poller, waiter: Waiter, due: float) -> Observation:
         """A look among others', unless it takes until well past the deadline."""
@@ -169,8 +169,8 @@ class _LoggedWait:
 
     def after(self, observation: Observation) -> WaitEvent | None:
         event = self._wait.after(observation, time.time())
-        if event is None and (news := self._news()) != self._told:
-            self._told = news
+        if event is None and (news := self._news()) != self._logged:
+            self._logged = news
             left = max(0.0, self._wait.deadline - time.time())
             self._trigger.log.info("Campaign %s: %s, for %.0f s more at most.", self._wait.campaign_id, news, left)
         return event

@@ -36,7 +36,7 @@ class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
     """Waits until a campaign has one of some statuses, or can no longer get it. One request for up to 100 looks.
 
     :param target_statuses: statuses to wait for; ``Cancelled`` stands for every status that begins so.
-    :param after_send: whether the waiting task put the campaign on its way: then a draft means that somebody reverted.
+    :param after_send: True if the waiting task put the campaign on its way: then a draft means that somebody reverted.
     :param kill_action: what becomes of the send when a person marks the waiting task as failed: ``keep``, ``revert`` or
         ``cancel``; Airflow 3.3 and later. Any other end of the wait leaves it alone.
 
@@ -98,7 +98,7 @@ _stopping: set[asyncio.Task[None]] = set()
 class KlaviyoCampaignSendJobTrigger(KlaviyoWaitTrigger):
     """Waits until a send job is complete. One request for up to 100 looks, and one when the campaign has moved on.
 
-    The job's end is not yet the campaign's: whether mail went out is told by the campaign's status.
+    The job's end is not yet the campaign's: only the campaign's status shows if mail went out.
     """
 
     def look(self) -> Call[Observation]:

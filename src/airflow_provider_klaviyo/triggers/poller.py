@@ -5,7 +5,7 @@ campaigns in one request: when one of them is due to be looked at, the request t
 next. A thousand waiting campaigns cost some ten requests each interval, not a thousand.
 
 A list is of one channel, and which one a campaign is of is not known beforehand: the channels are asked one after the
-other, and the answer is remembered as long as the wait lasts. What a list cannot tell is looked at singly, a few at a
+other, and the answer is remembered as long as the wait lasts. What a list does not show is looked at singly, a few at a
 time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation.
 """
 
@@ -42,10 +42,10 @@ GATHER = 0.2
 """Seconds until the first look of a wait, in which others join it: Airflow starts triggers one by one."""
 
 BATCH = 10
-"""Campaigns of a list whose waits are told before the event loop turns: each wakes a task, which takes a while."""
+"""Campaigns of a list whose waits are answered before the event loop turns: each wakes a task, which takes a while."""
 
 IN_FLIGHT = 2
-"""Requests of one lane at a time, so that a slow answer holds up only those who asked for it."""
+"""Requests of one lane at a time, so that a slow answer holds up only those that asked for it."""
 
 SPACING = 0.1
 """Seconds between single looks: Klaviyo takes ten calls of an operation in a second."""
@@ -76,9 +76,9 @@ class Waiter:
 
     :param campaign_id: the campaign.
     :param look: makes a look of its own.
-    :param row_look: what a list of campaigns tells; ``None``: nothing.
+    :param row_look: reads a row of a list of campaigns; ``None``: a row does not show it.
     :param channel: the channel whose list has the campaign, once known.
-    :param singly: whether the next look is to be one of its own.
+    :param singly: True if the next look is to be one of its own.
     """
 
     campaign_id: str
@@ -147,7 +147,7 @@ class _Lane:
 
 
 class Poller:
-    """Looks at campaigns for everybody who waits on one connection. Got by :func:`joined`.
+    """Looks at campaigns for all waits on one connection. Got by :func:`joined`.
 
     :param klaviyo_conn_id: connection of type ``klaviyo``, looked up once.
     :param revision: Klaviyo API revision; default: the connection's.
@@ -181,7 +181,7 @@ class Poller:
         self._count()
 
     def leave(self) -> bool:
-        """Go; whether nobody is left: then the poller ends."""
+        """Go; True if none is left: then the poller ends."""
         self._members -= 1
         self._count()
         if not self._members:
@@ -221,7 +221,7 @@ class Poller:
                     await self._woken.wait()
 
     async def _make(self, hook: KlaviyoAsyncHook, lane: _Lane, asks: Sequence[_Ask]) -> None:
-        """Make looks, and tell those who asked what came of it."""
+        """Make looks, and answer those that asked."""
         try:
             if lane is self._singly:
                 await self._look_singly(hook, asks[0])
@@ -261,7 +261,7 @@ class Poller:
         except (KlaviyoTransientError, KlaviyoRateLimitError):
             raise
         except KlaviyoApiError:
-            pass  # Refused, perhaps for one of the ids: each is told its own answer.
+            pass  # Refused, perhaps for one of the ids: each gets its own answer.
         for ask in itertools.chain.from_iterable(missing.values()):
             ask.waiter.channel = None
             self._put_singly(ask)
@@ -294,7 +294,7 @@ _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | Non
 async def joined(klaviyo_conn_id: str, revision: str | None) -> AsyncIterator[Poller]:
     """The poller of a connection, shared by all that are within this block at a time in one event loop.
 
-    It begins with the first and ends with the last. One that has failed is left to those who are in it.
+    It begins with the first and ends with the last. One that has failed is left to those that are in it.
     """
     running = _pollers.setdefault(asyncio.get_running_loop(), {})
     key = (klaviyo_conn_id, revision)

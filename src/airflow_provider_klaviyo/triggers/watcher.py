@@ -41,7 +41,7 @@ UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRA
 class RecentCampaigns:
     """Campaigns that left ``Draft``: those on their way, and those that ended within :data:`LATELY`.
 
-    Whether Klaviyo moves ``updated_at`` when a campaign's status changes by itself is not documented. So a campaign
+    It is not documented if Klaviyo moves ``updated_at`` when a campaign's status changes by itself. So a campaign
     that was seen on its way is asked for by its id until it has ended.
 
     :param channels: channels to look at.
@@ -126,7 +126,7 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
     *Airflow 3.3 and later*: what was fired is kept in the asset state store, so that nothing is missed while the
     triggerer is down (up to 7 days), and watchers that differ only in what they let through share their requests.
     Two assets with the same trigger share one row in Airflow's database and cannot have that memory: let their triggers
-    differ. *Before 3.3*, and for such assets, watching begins anew with the triggerer.
+    differ. *Before 3.3*, and for such assets, watching begins again with the triggerer.
 
     *Rate limit*: each interval, one request a channel, and one for every 100 campaigns on their way.
 
@@ -246,7 +246,7 @@ class _Memory:
         except ValueError:
             log.warning(
                 "Several assets are watched with the same KlaviyoCampaignStatusEventTrigger: what was fired is not "
-                "remembered when the triggerer starts anew. Give the triggers different arguments."
+                "remembered when the triggerer starts again. Give the triggers different arguments."
             )
             self._store = None
         self._saved = self.fired and dict(self.fired)

@@ -21,7 +21,7 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
     """Stop a campaign that is scheduled or being sent, and wait until it is stopped.
 
     ``"cancel"`` is final: a cancelled campaign cannot be sent again (clone it instead); during sending it stops the
-    rest. ``"revert"`` takes a scheduled campaign back to a draft; it goes out only if it is sent anew.
+    rest. ``"revert"`` takes a scheduled campaign back to a draft; it goes out only if it is sent again.
 
     *Retry, clear, kill*: a campaign that is already stopped as asked is left as it is.
     *Rate limit*: 2 requests, and 1 for each look.
@@ -73,7 +73,7 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
         try:
             self.hook.cancel_send(self.campaign_id, self.action)
         except KlaviyoConflictError as error:
-            self.log.warning("%s Looking whether campaign %s is being stopped already.", error, self.campaign_id)
+            self.log.warning("%s Checking if campaign %s is being stopped already.", error, self.campaign_id)
             shows_by = settled_after(time.time())
             if not look_until(
                 self._is_stopped,

@@ -23,7 +23,7 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     """Clone a campaign as a draft, once, and give the clone the settings it is meant to have.
 
     Klaviyo copies content and audiences, but replaces the send strategy by ``static`` at the time of cloning and
-    switches click tracking on. Strategy, tracking, options and audiences are therefore written anew: those given here,
+    switches click tracking on. Strategy, tracking, options and audiences are therefore written again: those given here,
     else those of the source. They are checked before the clone is made: a source whose own send time has passed needs a
     ``send_strategy`` here, and one with a list or segment that is gone needs ``audiences``. Of the source's options,
     those that Klaviyo does not take for its channel are dropped, and the log names them.

@@ -24,7 +24,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     its id after it (Airflow 3.3 and later: task state store, keys ``klaviyo_intent`` and ``klaviyo_campaign``); a later
     try adopts the campaign, or looks for one of this name and audience. Give each run's campaign a name of its own; and
     each of several that one task makes.
-    *Clear*: as ``on_clear`` says; an adopted draft gets the settings and content that the DAG has now. Where Airflow
+    *Clear*: as ``on_clear`` asks; an adopted draft gets the settings and content that the DAG has now. Where Airflow
     has forgotten the notes (3.4 empties the store when a task is cleared in its UI), the campaign is looked for by name
     and audience among those made since the run began, and adopted also if it was sent since.
     *Rate limit*: 2 requests, and 1 for each look in a run of which something was cleared; 10/s and 150/min per account.
@@ -39,8 +39,8 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     :param on_clear: after a clear, ``"adopt"`` the campaign made before, or make a ``"new"`` one beside it.
     :returns: the campaign's id.
     :raises KlaviyoValidationError: a setting that Klaviyo would refuse, or did; nothing was made.
-    :raises KlaviyoRefusedError: which of several campaigns is this task's cannot be told.
-    :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and whether it made the campaign cannot be told yet.
+    :raises KlaviyoRefusedError: it cannot be known which of several campaigns is this task's.
+    :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and it is not known yet if it made the campaign.
     """
 
     template_fields = ("name", "messages", *ATTRIBUTES, *CONNECTION)

@@ -110,7 +110,7 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
 def _bound(name: str, value: Any, *, rendered: bool) -> int | None:
     """A bound as a number; ``None`` for none, and for one that is still to be rendered.
 
-    A text that says "None" is no number: it comes of an XCom that is missing, and must not take the bound away.
+    The text "None" is not a number: it comes of an XCom that is missing, and must not take the bound away.
     """
     if value is None or (is_template(value) and not rendered):
         return None

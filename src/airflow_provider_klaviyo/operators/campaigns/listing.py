@@ -27,8 +27,8 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
     A row is a flat dict: ``id``, ``channel``, the campaign's attributes, and with ``include`` the lists ``messages``
     and ``tags`` of dicts with ``id`` and attributes.
 
-    *Retry, kill, clear*: lists anew; a file is replaced as a whole. *Rate limit*: 1 request for each 100 campaigns of a
-    channel; 10/s and 150/min per account.
+    *Retry, kill, clear*: lists again; a file is replaced as a whole. *Rate limit*: 1 request for each 100 campaigns of
+    a channel; 10/s and 150/min per account.
 
     :param channels: ``email``, ``sms``, ``mobile_push``; default: all three. Klaviyo lists each by itself.
     :param filter: which campaigns, made as ``equals("status", "Sent") & contains("name", "Sale")`` by the functions of
@@ -98,7 +98,7 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
         wanted = self.filter if isinstance(self.filter, Filter) else parse(self.filter)
         if any(clause.field == "messages.channel" for clause in wanted.clauses):
             raise KlaviyoValidationError(
-                "filter holds messages.channel; say which channels to list with 'channels' instead.", pointer="filter"
+                "filter holds messages.channel; name the channels to list with 'channels' instead.", pointer="filter"
             )
         check_filter(LIST, wanted, revision)
         return wanted

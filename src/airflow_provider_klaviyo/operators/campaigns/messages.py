@@ -53,7 +53,7 @@ class KlaviyoCampaignMessageOperator(KlaviyoCampaignOperator):
     def find_draft(self, context: Context) -> tuple[str, Resource]:
         """As :meth:`find_message`, for a change.
 
-        :raises KlaviyoRefusedError: the campaign is no draft.
+        :raises KlaviyoRefusedError: the campaign is not a draft.
         """
         from airflow_provider_klaviyo.drafts.draft import require_draft
 
@@ -69,7 +69,7 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
     ids are kept in the XCom ``template``: ``{"message_id", "template_id", "assigned_template_id"}``.
 
     *Retry*: assigning again replaces the copy by a new one and is harmless to a draft; a lost answer is looked up
-    first. A campaign that is no longer a draft keeps the copy that this task gave it. *Clear*: assigns anew, so that
+    first. A campaign that is no longer a draft keeps the copy that this task gave it. *Clear*: assigns again, so that
     changes of the template get in; a campaign that is no longer a draft keeps what it has.
     *Rate limit*: 3 requests; 10/s and 150/min per account.
 
@@ -78,8 +78,8 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
     :param template_id: the template to copy. Templated.
     :returns: the campaign's id.
     :raises KlaviyoNotFoundError: no such campaign, message or template.
-    :raises KlaviyoRefusedError: the campaign is no draft.
-    :raises KlaviyoValidationError: it has several messages, or one that is no email.
+    :raises KlaviyoRefusedError: the campaign is not a draft.
+    :raises KlaviyoValidationError: it has several messages, or one that is not an email.
     """
 
     template_fields = ("campaign_id", "message_id", "template_id", *CONNECTION)
@@ -116,7 +116,7 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
     :param image_id: an image uploaded to Klaviyo. Templated.
     :returns: the campaign's id.
     :raises KlaviyoValidationError: the message is an email, or there is no such image.
-    :raises KlaviyoRefusedError: the campaign is no draft; nothing was changed.
+    :raises KlaviyoRefusedError: the campaign is not a draft; nothing was changed.
     :raises KlaviyoNotFoundError: no such campaign or message.
     """
 
@@ -147,7 +147,7 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
 
 
 class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
-    """Change what a draft's message says.
+    """Change the content of a draft's message.
 
     *Retry, kill, clear*: the same content is written again, as long as the campaign is a draft.
     *Rate limit*: 3 requests; 10/s and 150/min per account.
@@ -158,7 +158,7 @@ class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
         the function is not given stays as it is. Templated.
     :returns: the campaign's id.
     :raises KlaviyoValidationError: content that Klaviyo would refuse, or did; nothing was changed.
-    :raises KlaviyoRefusedError: the campaign is no draft; nothing was changed.
+    :raises KlaviyoRefusedError: the campaign is not a draft; nothing was changed.
     :raises KlaviyoNotFoundError: no such campaign or message.
     """
 

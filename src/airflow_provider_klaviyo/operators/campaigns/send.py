@@ -34,7 +34,7 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
     *Clear*: waits for the send that was made, or ends well if it is through; it is not sent again. Where the note may
     be gone (Airflow 3.4 empties the store when a task is cleared in its UI), a campaign that was sent since the run
     began is taken for this run's own.
-    *Mark failed while waiting*: ``kill_action`` says what becomes of the send. *Any other end of a try* (clear, mark
+    *Mark failed while waiting*: ``kill_action`` decides what becomes of the send. *Any other end of a try* (clear, mark
     success, ``execution_timeout``, a worker that shuts down, kill -9) leaves it alone: the next try adopts it.
     *Rate limit*: 4 requests, and 1 for each look; 1 more where a task has set the image, and 6 or more where the draft
     was edited, to be sure of it.
@@ -43,13 +43,13 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
     :param wait_until: ``"sent"``; ``"scheduled"``: it is on Klaviyo's schedule, or further; ``None``: do not wait.
     :param in_backfill: what to do in a backfill, and in a scheduled run whose successor is already due: ``"refuse"``
         (fail), ``"skip"``, or ``"send"``. A send that was already made is adopted all the same.
-    :param if_edited: what to do with a draft that no longer says what this run's tasks wrote, because a person or
-        another program changed it since: ``"warn"`` (tell which fields in the log, and send it as it is), ``"refuse"``
+    :param if_edited: what to do with a draft that no longer is as this run's tasks wrote it, because a person or
+        another program changed it since: ``"warn"`` (name the fields in the log, and send it as it is), ``"refuse"``
         (send nothing), or ``"send"`` (do not compare). Compared is what this package's operators upstream of this
         task have written; what ``KlaviyoApiOperator`` or a hook wrote counts as an edit.
     :param kill_action: what to do with the send when a person marks this task as failed while it runs or waits:
         ``"keep"`` (Klaviyo goes on); ``"revert"``: back to a draft, unless sending has begun; ``"cancel"``: for good,
-        also in mid-send. One brief attempt, told in the task's log; it may fail, and then Klaviyo goes on. To send
+        also in mid-send. One brief attempt, shown in the task's log; it may fail, and then Klaviyo goes on. To send
         after a revert, clear the task once the campaign is a draft. Needs Airflow 3.3 while the task is deferred;
         before, that is ``"keep"``.
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
@@ -58,8 +58,8 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
     :returns: the campaign's id.
     :raises KlaviyoRefusedError: sending could mail people twice, late, or what was edited; nothing was sent.
     :raises KlaviyoValidationError: the draft is not fit to be sent; nothing was sent.
-    :raises KlaviyoCampaignFailed: Klaviyo cancelled the campaign, or a person did; says why.
-    :raises KlaviyoAmbiguousWriteError: whether Klaviyo took the send cannot be told; the next try reads again.
+    :raises KlaviyoCampaignFailed: Klaviyo cancelled the campaign, or a person did; the message has why.
+    :raises KlaviyoAmbiguousWriteError: it is not known if Klaviyo took the send; the next try reads again.
     :raises KlaviyoWaitTimeoutError: it was not sent in time.
     """
 

@@ -86,7 +86,7 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
     def _tag_id(self, name: str) -> str:
         """The id of the tag with a name.
 
-        :raises KlaviyoValidationError: there is none, or more than one; the message says what to do.
+        :raises KlaviyoValidationError: there is none, or more than one; the message has what to do.
         :raises KlaviyoAmbiguousWriteError: it is not known if it was made; the next try looks again.
         """
         found = self._find(name)
@@ -112,7 +112,7 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
         try:
             return self.hook.create_tag(name).id
         except (KlaviyoAmbiguousWriteError, KlaviyoConflictError) as error:
-            self.log.warning("%s Looking whether tag %r is there.", error, name)
+            self.log.warning("%s Checking if tag %r is there.", error, name)
             if made := self._find(name):
                 return made
             raise
@@ -130,7 +130,7 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
         try:
             self.hook.tag_campaigns(tag_id, [self.campaign_id])
         except KlaviyoAmbiguousWriteError as error:
-            self.log.warning("%s Looking whether campaign %s has the tag.", error, self.campaign_id)
+            self.log.warning("%s Checking if campaign %s has the tag.", error, self.campaign_id)
             if not self._has(tag_id):
                 raise
         return True

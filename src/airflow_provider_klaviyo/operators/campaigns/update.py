@@ -19,7 +19,7 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     """Change the settings of a draft. What is not given stays as it is.
 
     A list of audiences is replaced as a whole; one that is left out (``excluded``, say) stays. A campaign that is
-    scheduled has to be reverted first, and sent anew afterwards.
+    scheduled has to be reverted first, and sent again afterwards.
 
     *Retry, kill, clear*: the same settings are written again, as long as the campaign is a draft.
     *Rate limit*: 2 requests; 10/s and 150/min per account.
@@ -32,7 +32,7 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     :param tracking_options: UTM parameters and, for email, click and open tracking. Templated.
     :returns: the campaign's id.
     :raises KlaviyoValidationError: a setting that Klaviyo would refuse, or did; nothing was changed.
-    :raises KlaviyoRefusedError: it is no draft; nothing was changed.
+    :raises KlaviyoRefusedError: it is not a draft; nothing was changed.
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
 
