@@ -110,7 +110,7 @@ def mutations(draw: st.DrawFn) -> Callable[[Request], Any]:
 def made(name: str) -> Call[Any]:
     method: Any = METHODS[name]
     about = {"campaign_id": C, "message_id": M}
-    wanted = {key: about[key] for key in method.__code__.co_varnames[: method.__code__.co_argcount] if key in about}
+    wanted = {key: about.get(key, T) for key in method.__code__.co_varnames[: method.__code__.co_argcount]}
     return method(**ARGUMENTS.get(name, wanted))  # type: ignore[no-any-return]
 
 
