@@ -21,7 +21,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import macros
 
-from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.connection import client_settings
 from airflow_provider_klaviyo.hooks.extra import EXTRAS
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
@@ -157,7 +157,7 @@ def test_a_connection_that_is_shown_can_be_used(block: Block, monkeypatch: pytes
     monkeypatch.setenv("AIRFLOW_CONN_SHOWN", block.code.replace("…", "key_of_the_reader"))
     connection = KlaviyoHook.get_connection("shown")
     assert set(connection.extra_dejson) <= set(EXTRAS)
-    assert settings(connection, connection.extra_dejson).pacing is not None
+    assert client_settings(connection, connection.extra_dejson).pacing is not None
 
 
 def test_the_metrics_are_those_of_the_code() -> None:

@@ -20,7 +20,7 @@ from airflow.sdk import Connection
 from packaging.version import Version
 
 from airflow_provider_klaviyo.get_provider_info import get_provider_info
-from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.connection import client_settings
 from airflow_provider_klaviyo.hooks.extra import EXTRAS, Safety
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
@@ -131,14 +131,14 @@ def test_airflow_renders_the_form_without_importing_the_hook(run_python: RunPyth
 
 
 def read(extra: dict[str, Any]) -> Any:
-    return settings(Connection(conn_id="shop", conn_type="klaviyo", login="id", password="secret"), extra)
+    return client_settings(Connection(conn_id="shop", conn_type="klaviyo", login="id", password="secret"), extra)
 
 
 def test_a_form_whose_fields_are_all_empty_says_nothing() -> None:
     texts = FIELDS.keys() - {"read_only", "require_test_account"}
     for extra in (dict.fromkeys(FIELDS), dict.fromkeys(texts, "")):
-        given = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), extra)
-        plain = settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), {})
+        given = client_settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), extra)
+        plain = client_settings(Connection(conn_id="shop", conn_type="klaviyo", password=KEY), {})
         assert given.auth.header() == plain.auth.header()
         assert (given.revision, given.read_timeout) == (plain.revision, plain.read_timeout)
         assert given.pacing is not None

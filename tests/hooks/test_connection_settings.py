@@ -11,7 +11,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.connection import client_settings
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 
 KEY = "pk_0123456789abcdef"
@@ -21,7 +21,7 @@ def read(
     *, revision: str | None = None, extra: Any = None, password: str | None = KEY, **fields: Any
 ) -> ClientSettings:
     connection = Connection(conn_id="shop", conn_type="klaviyo", password=password, **fields)
-    return settings(connection, extra or {}, revision=revision)
+    return client_settings(connection, extra or {}, revision=revision)
 
 
 def facts(found: ClientSettings) -> tuple[Any, ...]:

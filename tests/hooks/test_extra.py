@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.connection import client_settings
 from airflow_provider_klaviyo.hooks.extra import EXTRAS, read_extra
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
 from tests.support.airflow_versions import since_airflow
@@ -103,7 +103,7 @@ def test_the_test_button_is_red_where_the_extra_cannot_be_read(extra: str, monke
 def test_what_cannot_be_read_is_a_validation_error_that_names_the_connection(extra: str) -> None:
     connection = Connection(conn_id="shop", conn_type="klaviyo", password=KEY, extra=extra)
     with pytest.raises(KlaviyoValidationError, match="Connection 'shop'"):
-        settings(connection, read_extra(connection))
+        client_settings(connection, read_extra(connection))
 
 
 URIS = {
@@ -157,7 +157,7 @@ def test_a_blank_or_empty_extra_says_nothing(extra: str | None) -> None:
 
 def test_nulls_that_the_form_writes_are_not_given() -> None:
     connection = Connection(conn_id="shop", conn_type="klaviyo", password=KEY, extra=json.dumps(dict.fromkeys(EXTRAS)))
-    given, plain = settings(connection, read_extra(connection)), settings(connection, {})
+    given, plain = client_settings(connection, read_extra(connection)), client_settings(connection, {})
     assert given.auth.header() == plain.auth.header()
     assert (given.revision, given.read_timeout) == (plain.revision, plain.read_timeout)
     assert (given.pacing is None) == (plain.pacing is None)

@@ -15,7 +15,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_klaviyo.api import oauth
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.connection import settings
+from airflow_provider_klaviyo.hooks.connection import client_settings
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
@@ -260,7 +260,7 @@ def test_no_error_and_no_repr_of_an_app_tells_its_secrets() -> None:
     def read(**fields: Any) -> Any:
         extra = {"oauth": NESTED, **fields.pop("extra", {})}
         connection = Connection(conn_id="shop", conn_type="klaviyo", login=CLIENT_ID, password=CLIENT_SECRET, **fields)
-        return settings(connection, extra)
+        return client_settings(connection, extra)
 
     assert not any(secret in repr(read()) for secret in SECRETS)
     wrong: Iterator[dict[str, Any]] = iter(

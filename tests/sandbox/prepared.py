@@ -82,7 +82,7 @@ def prepare(klaviyo: Klaviyo) -> dict[str, str]:
         answer = ask(klaviyo, name, REVISION, get(name).path, {}, {"data": data})
         assert answer.status in get(name).success, answer.body
     klaviyo.clock.advance(60)
-    klaviyo.settle()
+    klaviyo.catch_up()
     known = {type_: next(iter(resources)) for type_, resources in klaviyo.store.resources.items() if resources}
     known["tag-group"] = list(klaviyo.store.resources["tag-group"])[-1]
     known["campaign-recipient-estimation"] = known["campaign-recipient-estimation-job"] = known["campaign"]

@@ -74,7 +74,7 @@ class Account:
         return str(self.call("GET", f"/api/campaigns/{self.id}").body["data"]["attributes"]["status"])
 
     def sends(self) -> list[dict[str, Any]]:
-        self.klaviyo.settle()
+        self.klaviyo.catch_up()
         return lifecycle.deliveries(self.klaviyo.store)
 
 
@@ -124,7 +124,7 @@ def test_a_state_that_was_saved_goes_on_as_if_it_had_not_been(strategy, actions)
             account.klaviyo.clock.advance(action)
         else:
             account.act(action)
-    account.klaviyo.settle()
+    account.klaviyo.catch_up()
     saved = json.loads(json.dumps(account.klaviyo.store.to_json()))
     account.klaviyo.clock.advance(5000)
     expected = (account.status(), account.sends())

@@ -1,4 +1,4 @@
-"""A call to Klaviyo as a value: built and checked before a byte moves, the same for both transports."""
+"""A request to Klaviyo as a value: built and checked before a byte moves, the same for both transports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r"[!-\[\]-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call.
+    """One thing to ask of Klaviyo.
 
     :param operation: what is called.
     :param target: path and query, relative to the base URL, already quoted; or an absolute URL of the same host.

@@ -13,8 +13,8 @@ from airflow_provider_klaviyo.campaigns.values import (
     flag,
     identifier,
     is_template,
+    mapping,
     one_of,
-    record,
     sequence,
     text,
 )
@@ -36,7 +36,7 @@ def check_audiences(audiences: Any, *, partial: bool = False, rendered: bool = F
     field = Field("/audiences", rendered=rendered)
     if field.pending(audiences):
         return audiences
-    cleaned = record(audiences, field, {"included": _ids, "excluded": _ids}, required=() if partial else ("included",))
+    cleaned = mapping(audiences, field, {"included": _ids, "excluded": _ids}, required=() if partial else ("included",))
     if cleaned.get("included", True) in ([], None):
         raise field.at("included").error("is empty", "A campaign needs at least one list or segment: give its id.")
     both = sorted(_known(cleaned.get("included")) & _known(cleaned.get("excluded")))
@@ -129,7 +129,7 @@ def check_tracking_options(options: Any, channel: str | None = None, *, rendered
     email_only = {"is_tracking_clicks", "is_tracking_opens"}
     if channel == "sms" and isinstance(options, Mapping) and (wrong := sorted(email_only & options.keys())):
         raise field.at(wrong[0]).error("is given for SMS", "Klaviyo has it for e-mail only: leave it out.")
-    return record(
+    return mapping(
         options,
         field,
         {
@@ -149,7 +149,7 @@ def check_send_options(options: Any, *, rendered: bool = False) -> Any:
     :raises KlaviyoValidationError: another field, or no boolean.
     """
     field = Field("/send_options", rendered=rendered)
-    return options if field.pending(options) else record(options, field, {"use_smart_sending": flag})
+    return options if field.pending(options) else mapping(options, field, {"use_smart_sending": flag})
 
 
 def _params(value: Any, field: Field) -> Any:
@@ -175,7 +175,7 @@ def _param(value: Any, field: Field) -> Any:
         "name": filled,
         "value": one_of(*DYNAMIC_VALUES) if kind == "dynamic" else text,
     }
-    return record(value, field, readers, required=readers)
+    return mapping(value, field, readers, required=readers)
 
 
 def in_full(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from airflow_provider_klaviyo.campaigns.values import (
     identifier,
     is_template,
     key_values,
+    mapping,
     one_of,
-    record,
     sequence,
     text,
     whole,
@@ -61,7 +61,7 @@ def check_message(message: Any, *, channel: str | None = None, partial: bool = F
     if found == "email":
         return _email(message, field)
     if found == "sms":
-        return record(message, field, SMS)
+        return mapping(message, field, SMS)
     return _push(message, field, partial=partial)
 
 
@@ -70,7 +70,7 @@ def _email(message: Mapping[str, Any], field: Field) -> dict[str, Any]:
         raise field.at("render_options").error("is given for e-mail", "Klaviyo has it for SMS only: leave it out.")
     if "image_id" in message:
         raise field.at("image_id").error("is given for e-mail", "An e-mail's images are in its template: leave it out.")
-    return record(message, field, EMAIL)
+    return mapping(message, field, EMAIL)
 
 
 def _push(message: Mapping[str, Any], field: Field, *, partial: bool) -> Any:
@@ -80,8 +80,8 @@ def _push(message: Mapping[str, Any], field: Field, *, partial: bool) -> Any:
     if kind is not None and is_template(one_of("standard", "silent")(kind, field.at("notification_type"))):
         return message
     if kind == "silent":
-        return record(message, field, SILENT_PUSH)
-    cleaned = record(message, field, PUSH, required=() if partial else ("content",))
+        return mapping(message, field, SILENT_PUSH)
+    cleaned = mapping(message, field, PUSH, required=() if partial else ("content",))
     content = cleaned.get("content")
     if isinstance(content, dict):
         if content.get("body") is None and not partial:
@@ -91,9 +91,9 @@ def _push(message: Mapping[str, Any], field: Field, *, partial: bool) -> Any:
     return cleaned
 
 
-def _record_of(readers: Mapping[str, Reader], required: tuple[str, ...] = ()) -> Reader:
+def _mapping_of(readers: Mapping[str, Reader], required: tuple[str, ...] = ()) -> Reader:
     def reader(value: Any, field: Field) -> Any:
-        return value if field.pending(value) else record(value, field, readers, required)
+        return value if field.pending(value) else mapping(value, field, readers, required)
 
     return reader
 
@@ -118,7 +118,7 @@ def _buttons(value: Any, field: Field) -> Any:
 def _button(value: Any, field: Field) -> Any:
     if field.pending(value):
         return value
-    button = record(value, field, BUTTON, required=("label", "action_type"))
+    button = mapping(value, field, BUTTON, required=("label", "action_type"))
     action, url = button["action_type"], button.get("url")
     if action in ACTIONS_WITH_URL and url is None:
         raise field.at("url").error(f"is missing for {action!r}", "Say what the button opens.")
@@ -130,7 +130,7 @@ def _button(value: Any, field: Field) -> Any:
 def _on_open(value: Any, field: Field) -> Any:
     if field.pending(value):
         return value
-    cleaned = record(value, field, ON_OPEN, required=("type",))
+    cleaned = mapping(value, field, ON_OPEN, required=("type",))
     kind = cleaned["type"]
     if is_template(kind):
         return cleaned
@@ -146,7 +146,7 @@ def _on_open(value: Any, field: Field) -> Any:
 def _badge(value: Any, field: Field) -> Any:
     if field.pending(value):
         return value
-    cleaned = record(value, field, {"display": flag, "badge_options": _badge_options}, required=("display",))
+    cleaned = mapping(value, field, {"display": flag, "badge_options": _badge_options}, required=("display",))
     if cleaned["display"] is False and cleaned.get("badge_options") is not None:
         raise field.at("badge_options").error("is given for a badge that is not displayed", "Set display to True.")
     return cleaned
@@ -161,7 +161,7 @@ def _badge_options(value: Any, field: Field) -> Any:
     if is_template(one_of(*BADGE_CONFIGS)(config, field.at("badge_config"))):
         return value
     readers = BADGE_CONFIGS[config]
-    return record(value, field, {"badge_config": text, **readers}, required=readers)
+    return mapping(value, field, {"badge_config": text, **readers}, required=readers)
 
 
 def _count(value: Any, field: Field) -> Any:
@@ -172,7 +172,7 @@ def _count(value: Any, field: Field) -> Any:
 EMAIL: Mapping[str, Reader] = {
     "channel": text,
     "label": text,
-    "content": _record_of(
+    "content": _mapping_of(
         {
             "subject": filled,
             "preview_text": text,
@@ -186,8 +186,8 @@ EMAIL: Mapping[str, Reader] = {
 }
 SMS: Mapping[str, Reader] = {
     "channel": text,
-    "content": _record_of({"body": filled}, required=("body",)),
-    "render_options": _record_of(
+    "content": _mapping_of({"body": filled}, required=("body",)),
+    "render_options": _mapping_of(
         {"shorten_links": flag, "add_org_prefix": flag, "add_info_link": flag, "add_opt_out_language": flag}
     ),
     "image_id": identifier,
@@ -217,7 +217,7 @@ BADGE_CONFIGS: Mapping[str, Mapping[str, Reader]] = {
 PUSH: Mapping[str, Reader] = {
     "channel": text,
     "notification_type": text,
-    "content": _record_of(
+    "content": _mapping_of(
         {
             "title": text,
             "body": at_most(LONGEST_PUSH_BODY),
@@ -226,7 +226,7 @@ PUSH: Mapping[str, Reader] = {
         }
     ),
     "kv_pairs": key_values,
-    "options": _record_of({"on_open": _on_open, "badge": _badge, "play_sound": flag}),
+    "options": _mapping_of({"on_open": _on_open, "badge": _badge, "play_sound": flag}),
     "image_id": identifier,
 }
 SILENT_PUSH: Mapping[str, Reader] = {"channel": text, "notification_type": text, "kv_pairs": key_values}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_klaviyo.campaigns.values import Field, Reader, flag, is_template, one_of, record, show, whole
+from airflow_provider_klaviyo.campaigns.values import Field, Reader, flag, is_template, mapping, one_of, show, whole
 
 THROTTLE_PERCENTAGES = (10, 11, 13, 14, 17, 20, 25, 33, 50)
 SLOW_PERCENTAGES = (1, 2, 5)
@@ -159,7 +159,7 @@ def check_strategy(
         raise field.at("method").error("is 'smart_send_time'", "Klaviyo has it for e-mail and SMS, not for push.")
     readers = READERS[one_of(*READERS)(method, field.at("method"))]
     required = [name for name in readers if name != "options"]
-    cleaned = record(strategy, field, {"method": one_of(*READERS), **readers}, required)
+    cleaned = mapping(strategy, field, {"method": one_of(*READERS), **readers}, required)
     if "throttle_percentage" in cleaned and not is_template(cleaned["throttle_percentage"]):
         _check_percentage(cleaned["throttle_percentage"], field.at("throttle_percentage"), revision)
     options = cleaned.get("options")
@@ -255,7 +255,7 @@ def _options(value: Any, field: Field) -> Any:
     if field.pending(value):
         return value
     readers = {"is_local": flag, "send_past_recipients_immediately": flag}
-    options = record(value, field, readers, required=("is_local",))
+    options = mapping(value, field, readers, required=("is_local",))
     if options["is_local"] is False and options.pop("send_past_recipients_immediately", None):
         raise field.at("send_past_recipients_immediately").error(
             "is set without is_local", "It is about recipients' time zones: set is_local=True, or leave it out."

@@ -136,7 +136,7 @@ def _check_came(value: Any, field: Field) -> None:
         )
 
 
-def record(value: Any, field: Field, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
+def mapping(value: Any, field: Field, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
     """An object with known keys, each value read by its reader. ``None`` is JSON's null: kept where not required."""
     if not isinstance(value, Mapping):
         raise field.error(f"is {show(value)}", f"Give a dict with some of: {', '.join(readers)}.")

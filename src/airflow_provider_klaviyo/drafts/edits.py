@@ -1,9 +1,9 @@
 """What the tasks of a run wrote of a draft, and in what the draft differs from it when it is to be sent.
 
 No answer of Klaviyo has the author of a change, and ``updated_at`` may be moved by Klaviyo itself. So content is
-compared. Each task that writes notes what Klaviyo answered to its write: as a digest for each field, so that an XCom
-stays small and has no content in it. A field that the answer does not have is not noted, and one that was not written
-keeps the note of the task that wrote it: a change that a person made in between stays to be seen.
+compared. Each task that writes records what Klaviyo answered to its write: as a digest for each field, so that an XCom
+stays small and has no content in it. A field that the answer lacks is not recorded, and one that was not written
+keeps the record of the task that wrote it: a change that a person made in between stays to be seen.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -
     """All of a campaign that was made just now.
 
     Klaviyo's answer does not have the messages, so they are read. A new campaign's messages are either not there yet,
-    and then not noted, or as they were made.
+    and then not recorded, or as they were made.
 
     :param campaign: the answer to the call that made it.
     :param image_id: the image that its message was made with.
@@ -111,7 +111,7 @@ def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -
 
 
 def keep(context: Context, campaign_id: str, fields: Fields) -> None:
-    """Note what the task has written, for the send of this run. One note for each campaign: the last call counts."""
+    """Record what the task has written, for the send of this run: one record a campaign, the last call counts."""
     if fields:
         context["ti"].xcom_push(key=_key(campaign_id), value={"at": iso(time.time()), "fields": fields})
 
@@ -149,7 +149,7 @@ class Draft:
 class Written:
     """What the tasks of a run have written of one campaign.
 
-    :param digests: the last note of each field.
+    :param digests: the last record of each field.
     :param tasks: which task wrote it.
     :param last: when the last of them was made; seconds since the epoch.
     """
@@ -160,14 +160,14 @@ class Written:
 
     @classmethod
     def pull(cls, context: Context, campaign_id: str, writers: Sequence[str]) -> Written:
-        """The notes of some tasks, and of each of their map indexes: one request to Airflow for each task."""
+        """The records of some tasks, and of each of their map indexes: one request to Airflow for each task."""
         found: list[tuple[float, str, Mapping[str, str]]] = []
         for task_id in writers:
-            notes = context["ti"].xcom_pull(task_ids=[task_id], key=_key(campaign_id))
-            found += [(moment(note["at"]) or 0.0, task_id, note["fields"]) for note in notes if note]
+            records = context["ti"].xcom_pull(task_ids=[task_id], key=_key(campaign_id))
+            found += [(moment(one["at"]) or 0.0, task_id, one["fields"]) for one in records if one]
         digests: dict[str, str] = {}
         tasks: dict[str, str] = {}
-        for _, task_id, fields in sorted(found, key=lambda note: note[0]):
+        for _, task_id, fields in sorted(found, key=lambda one: one[0]):
             digests |= fields
             tasks |= dict.fromkeys(fields, task_id)
         return cls(digests, tasks, last=max((at for at, _, _ in found), default=0.0))
@@ -177,7 +177,7 @@ class Written:
         shown = of_campaign(draft.campaign)
         for message in draft.messages:
             shown |= of_message(message) | self._template(hook, draft, message) | self._image(hook, message)
-        found = ((path, _difference(path, noted, shown.get(path))) for path, noted in self.digests.items())
+        found = ((path, _difference(path, recorded, shown.get(path))) for path, recorded in self.digests.items())
         return [f"{words} ({self.tasks[path]})" for path, words in found if words]
 
     def _template(self, hook: KlaviyoHook, draft: Draft, message: Resource) -> Fields:
@@ -211,20 +211,20 @@ def with_attributes(hook: KlaviyoHook, template: Resource) -> Resource:
         return template
 
 
-def _difference(path: str, noted: str, shown: str | None) -> str:
+def _difference(path: str, recorded: str, shown: str | None) -> str:
     """What is another than it was, in words; empty if nothing is, or if that is not known."""
     if not path.startswith("message."):
-        return path if noted != (shown or _digest(None)) else ""
+        return path if recorded != (shown or _digest(None)) else ""
     _, message_id, name = path.split(".", 2)
     if name in ("template", "image") and shown is None:
         return ""
     if name == "template" and shown is not None:
-        then, seen = noted.split("/"), shown.split("/")
+        then, seen = recorded.split("/"), shown.split("/")
         if then[0] == seen[0]:
             pairs = [(one, other) for one, other in zip(then[1:], seen[1:], strict=True) if one and other]
             is_edited = bool(pairs) and all(one != other for one, other in pairs)
             return f"content of the template of message {message_id}" if is_edited else ""
-    return f"{name} of message {message_id}" if noted != (shown or _digest(None)) else ""
+    return f"{name} of message {message_id}" if recorded != (shown or _digest(None)) else ""
 
 
 def _key(campaign_id: str) -> str:

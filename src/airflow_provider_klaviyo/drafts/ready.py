@@ -77,7 +77,7 @@ class ReadyCheck:
 
     :param in_backfill: ``refuse``, ``skip`` or ``send``: what to do in a run for the past.
     :param if_edited: ``warn``, ``refuse`` or ``send``: what to do when it is not as this run's tasks wrote it.
-    :param writers: the tasks of this run that may have noted what they wrote of it.
+    :param writers: the tasks of this run that may have recorded what they wrote of it.
     :param sent_by: until when the task waits for it to be sent (seconds since the epoch), if it does.
     """
 

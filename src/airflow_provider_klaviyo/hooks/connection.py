@@ -29,7 +29,7 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 """One part of the name of a host."""
 
 
-def settings(connection: Connection, extra: Mapping[str, Any], *, revision: str | None = None) -> ClientSettings:
+def client_settings(connection: Connection, extra: Mapping[str, Any], *, revision: str | None = None) -> ClientSettings:
     """Read a connection.
 
     :param connection: a connection of type ``klaviyo``.

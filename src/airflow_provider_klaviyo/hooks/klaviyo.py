@@ -17,7 +17,12 @@ from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
 from airflow_provider_klaviyo.api.operations import check_campaigns
 from airflow_provider_klaviyo.compat import BaseHook
-from airflow_provider_klaviyo.hooks.connection import get_async_connection, mask_extra, mask_extra_async, settings
+from airflow_provider_klaviyo.hooks.connection import (
+    client_settings,
+    get_async_connection,
+    mask_extra,
+    mask_extra_async,
+)
 from airflow_provider_klaviyo.hooks.extra import Safety, read_extra
 
 if TYPE_CHECKING:
@@ -164,7 +169,7 @@ class KlaviyoHook(KlaviyoMethods, BaseHook):
         connection = self.get_connection(self.klaviyo_conn_id)
         extra = read_extra(connection)
         mask_extra(connection)
-        return KlaviyoClient(settings(connection, extra, revision=self.revision))
+        return KlaviyoClient(client_settings(connection, extra, revision=self.revision))
 
     def get_conn(self) -> KlaviyoClient:
         """The client, over a ``requests`` session of its own."""
@@ -241,7 +246,7 @@ class KlaviyoAsyncHook(KlaviyoMethods, BaseHook):
             connection = await get_async_connection(self, self.klaviyo_conn_id)
             extra = read_extra(connection)
             await mask_extra_async(connection)
-            given = settings(connection, extra, revision=self.revision)
+            given = client_settings(connection, extra, revision=self.revision)
             self._client = await asyncio.to_thread(KlaviyoAsyncClient, given)
         return self._client
 

@@ -62,7 +62,7 @@ def after_make(found: int, *, settled: bool, same_try: bool) -> Action:
     return Action.GIVE_UP if same_try else Action.WRITE
 
 
-def before_send(status: str, note: Remembered, *, same_try: bool = False) -> Action:
+def before_send(status: str, remembered: Remembered, *, same_try: bool = False) -> Action:
     """Before (and after an unanswered) send: what follows from the campaign's status.
 
     ===================  =================================  =====================================================
@@ -80,21 +80,21 @@ def before_send(status: str, note: Remembered, *, same_try: bool = False) -> Act
     ===================  =================================  =====================================================
 
     :param status: the campaign's status as Klaviyo gave it.
-    :param note: what this task remembers of its own earlier send of this campaign.
+    :param remembered: what this task remembers of its own earlier send of this campaign.
     :param same_try: True if the send was posted by the very try that looks now.
     """
     if status == CampaignStatus.DRAFT:
-        if not note.intended:
+        if not remembered.intended:
             return Action.WRITE
-        if not note.settled:
+        if not remembered.settled:
             return Action.LOOK_AGAIN
-        if note.accepted:
-            return Action.WRITE if note.cleared else Action.REFUSE
+        if remembered.accepted:
+            return Action.WRITE if remembered.cleared else Action.REFUSE
         return Action.GIVE_UP if same_try else Action.WRITE
     if is_cancelled(status):
         return Action.REFUSE
     if status == CampaignStatus.SENT:
-        return Action.ADOPT if note.intended else Action.REFUSE
+        return Action.ADOPT if remembered.intended else Action.REFUSE
     return Action.ADOPT
 
 
@@ -150,15 +150,15 @@ def show_by(hook: KlaviyoHook, note: IntentNote | SendNote) -> float:
 
 def look_until(
     look: Callable[[], T],
-    is_clear: Callable[[T], bool],
+    is_decided: Callable[[T], bool],
     *,
     what: str,
     is_doubtful: Callable[[T], bool] = lambda _: False,
 ) -> T:
-    """Look, again and again, until the answer is clear; ``is_clear`` has to become true as time goes by.
+    """Look, again and again, until the answer is decided; ``is_decided`` has to become true as time goes by.
 
     :param look: reads from Klaviyo.
-    :param is_clear: returns True to stop at what was read.
+    :param is_decided: returns True to stop at what was read.
     :param what: what is looked for, for the task's log.
     :param is_doubtful: True if what was read has to be read :data:`CONFIRMED` times before it is believed.
     """
@@ -166,7 +166,7 @@ def look_until(
     began = logged = time.monotonic()
 
     def is_open() -> bool:
-        return not is_clear(seen) or (looks < CONFIRMED and is_doubtful(seen))
+        return not is_decided(seen) or (looks < CONFIRMED and is_doubtful(seen))
 
     if is_open():
         log.info("Checking if %s; what Klaviyo shows may lag behind what was done.", what)

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 from airflow_provider_klaviyo.sandbox.consent import address
 from airflow_provider_klaviyo.sandbox.documents import targets
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.store import Store
 
 
-def channel(store: Store, campaign: Record) -> str:
+def channel(store: Store, campaign: Entity) -> str:
     """``email``, ``sms`` or ``mobile_push``."""
     message = targets(store, campaign, "campaign-messages")[0]
     return str(message.attributes["definition"]["channel"])
 
 
-def group(store: Store, id_: str) -> Record | None:
+def group(store: Store, id_: str) -> Entity | None:
     """The list or segment with this id."""
     return store.find("list", id_) or store.find("segment", id_)
 
 
-def recipients(store: Store, campaign: Record) -> list[str]:
+def recipients(store: Store, campaign: Entity) -> list[str]:
     """The addresses a campaign goes to now: everybody once, nobody who is excluded or has not consented.
 
     Smart sending skips nobody here, so that a campaign sent twice shows as two full deliveries (a choice).

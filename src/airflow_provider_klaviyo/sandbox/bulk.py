@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.campaigns.status import JobStatus
 from airflow_provider_klaviyo.sandbox.clock import iso
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import Directory, join, leave
 from airflow_provider_klaviyo.sandbox.refusals import RefusedError
 from airflow_provider_klaviyo.sandbox.served import Timing
@@ -34,7 +34,7 @@ CHANNELS: Mapping[str, str] = {"email": "email", "sms": "sms", "push": "mobile_p
 LIFTED = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
 
 
-def begin(store: Store, job: Record, now: float, timing: Timing) -> Record:
+def begin(store: Store, job: Entity, now: float, timing: Timing) -> Entity:
     """Accept a job."""
     store.plan(now + timing.queued, what="job begins", type=job.type, id=job.id)
     store.plan(now + timing.queued + timing.working, what="job ends", type=job.type, id=job.id)
@@ -59,7 +59,7 @@ def happen(store: Store, at: float, event: Mapping[str, Any]) -> None:
         store.put(done.having(status=JobStatus.COMPLETE, completed_at=iso(at)).knowing(rows=[]))
 
 
-def _import(store: Store, job: Record, now: str) -> Record:
+def _import(store: Store, job: Entity, now: str) -> Entity:
     directory = Directory(store)
     profile_ids, error_ids = [], []
     for number, row in enumerate(job.internal["rows"]):
@@ -88,10 +88,10 @@ def _import_error(store: Store, refused: RefusedError, number: int, row: Mapping
         "source": {"pointer": pointer},
         "original_payload": row,
     }
-    return store.put(Record("import-error", store.new_id("import-error"), attributes)).id
+    return store.put(Entity("import-error", store.new_id("import-error"), attributes)).id
 
 
-def _suppress(store: Store, job: Record, now: str) -> Record:
+def _suppress(store: Store, job: Entity, now: str) -> Entity:
     suppression = {"reason": "USER_SUPPRESSED", "timestamp": now}
     directory = Directory(store)
     completed = 0
@@ -102,7 +102,7 @@ def _suppress(store: Store, job: Record, now: str) -> Record:
     return _counted(job, completed)
 
 
-def _unsuppress(store: Store, job: Record, _: str) -> Record:
+def _unsuppress(store: Store, job: Entity, _: str) -> Entity:
     directory = Directory(store)
     named = (directory.find({"email": row}) for row in job.internal["rows"])
     completed = 0
@@ -114,7 +114,7 @@ def _unsuppress(store: Store, job: Record, _: str) -> Record:
     return _counted(job, completed)
 
 
-def _members(store: Store, job: Record) -> Iterator[Record]:
+def _members(store: Store, job: Entity) -> Iterator[Entity]:
     for name, type_ in (("lists", "list"), ("segments", "segment")):
         for group_id in job.relationships[name]:
             if group := store.find(type_, group_id):
@@ -123,11 +123,11 @@ def _members(store: Store, job: Record) -> Iterator[Record]:
                         yield profile
 
 
-def _counted(job: Record, completed: int) -> Record:
+def _counted(job: Entity, completed: int) -> Entity:
     return job.having(completed_count=completed, skipped_count=job.attributes["total_count"] - completed)
 
 
-WORK: Mapping[str, Callable[[Store, Record, str], Record]] = {
+WORK: Mapping[str, Callable[[Store, Entity, str], Entity]] = {
     IMPORT: _import,
     SUPPRESS: _suppress,
     UNSUPPRESS: _unsuppress,
@@ -173,7 +173,7 @@ def _consents(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _put_consent(store: Store, profile: Record, consents: Mapping[str, str]) -> None:
+def _put_consent(store: Store, profile: Entity, consents: Mapping[str, str]) -> None:
     suppressions = profile.internal["suppressions"]
     if consents.get("email") == "SUBSCRIBED":
         suppressions = [one for one in suppressions if one["reason"] not in LIFTED]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.api.campaigns import CHANNELS
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 
 
 def unasked() -> dict[str, Any]:
@@ -18,7 +18,7 @@ def unasked() -> dict[str, Any]:
     return {"consent": dict.fromkeys(CHANNELS, "NEVER_SUBSCRIBED"), "suppressions": []}
 
 
-def address(profile: Record, channel: str) -> str | None:
+def address(profile: Entity, channel: str) -> str | None:
     """Where the profile gets marketing on this channel; ``None`` when it must not, or has no address.
 
     Consent is implicit for email (only the unsubscribed and the suppressed get none) and explicit for SMS and push.
@@ -35,7 +35,7 @@ def address(profile: Record, channel: str) -> str | None:
             return None
 
 
-def subscriptions(profile: Record) -> Mapping[str, Any]:
+def subscriptions(profile: Entity) -> Mapping[str, Any]:
     """The ``subscriptions`` attribute."""
     consent = profile.internal["consent"]
     reachable = {channel: address(profile, channel) is not None for channel in CHANNELS}

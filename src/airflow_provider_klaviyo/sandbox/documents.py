@@ -12,12 +12,12 @@ from airflow_provider_klaviyo.api.schemas import published
 from airflow_provider_klaviyo.sandbox import conditions, jsontext
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.consent import subscriptions
-from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.model import KINDS, Entity
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
-FieldReader = Callable[[Store, Record], Any]
+FieldReader = Callable[[Store, Entity], Any]
 
 ADDITIONAL: Mapping[str, Mapping[str, FieldReader]] = {
     "list": {"profile_count": lambda _, group: len(group.relationships["profiles"])},
@@ -31,7 +31,7 @@ ADDITIONAL: Mapping[str, Mapping[str, FieldReader]] = {
 """Attributes that are only returned when ``additional-fields[…]`` asks for them."""
 
 
-def document(call: ServedCall, resource: Record | None) -> dict[str, Any]:
+def document(call: ServedCall, resource: Entity | None) -> dict[str, Any]:
     """An answer with one resource, and what ``include`` asks for."""
     links = {"self": call.base + call.target}
     if resource is None:
@@ -41,7 +41,7 @@ def document(call: ServedCall, resource: Record | None) -> dict[str, Any]:
 
 
 def collection(
-    call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader] | None = None
+    call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader] | None = None
 ) -> dict[str, Any]:
     """An answer with one page of resources: filtered, sorted, and with what ``include`` asks for.
 
@@ -53,19 +53,19 @@ def collection(
 
 
 def identifiers(
-    call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader] | None = None
+    call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader] | None = None
 ) -> dict[str, Any]:
     """Like :func:`collection`, with type and id only."""
     page, links = _page(call, _selected(call, resources, readers or {}), readers or {})
     return {"data": [identifier(resource) for resource in page], "links": links}
 
 
-def identifier(resource: Record) -> dict[str, str]:
+def identifier(resource: Entity) -> dict[str, str]:
     """Type and id."""
     return {"type": resource.type, "id": resource.id}
 
 
-def resource_object(call: ServedCall, resource: Record) -> dict[str, Any]:
+def resource_object(call: ServedCall, resource: Entity) -> dict[str, Any]:
     """A resource as JSON:API: with its links, and only the fields asked for. A sparse one has no relationships."""
     attributes = dict(resource.attributes)
     for name in call.listed(f"additional-fields[{resource.type}]"):
@@ -87,7 +87,7 @@ def resource_object(call: ServedCall, resource: Record) -> dict[str, Any]:
     return shown
 
 
-def targets(store: Store, resource: Record, name: str) -> list[Record]:
+def targets(store: Store, resource: Entity, name: str) -> list[Entity]:
     """The resources a relationship points at: none, one, or many."""
     relation = KINDS[resource.type].relations[name]
     if relation.inverse:
@@ -100,7 +100,7 @@ def targets(store: Store, resource: Record, name: str) -> list[Record]:
     return [other for other in found if other is not None]
 
 
-def with_included(call: ServedCall, answer: dict[str, Any], resources: Sequence[Record]) -> dict[str, Any]:
+def with_included(call: ServedCall, answer: dict[str, Any], resources: Sequence[Entity]) -> dict[str, Any]:
     """The answer with the resources that ``include`` asks for, each once."""
     names = call.listed("include")
     if not names:
@@ -119,7 +119,7 @@ def _included(call: ServedCall, name: str) -> bool:
     return name in call.listed("include")
 
 
-def _linkage(call: ServedCall, resource: Record, name: str) -> Any:
+def _linkage(call: ServedCall, resource: Entity, name: str) -> Any:
     found = [identifier(other) for other in targets(call.store, resource, name)]
     if KINDS[resource.type].relations[name].many:
         return found
@@ -152,7 +152,7 @@ def only(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]
     return result
 
 
-def _field(store: Store, resource: Record, name: str, readers: Mapping[str, FieldReader]) -> Any:
+def _field(store: Store, resource: Entity, name: str, readers: Mapping[str, FieldReader]) -> Any:
     if reader := readers.get(name):
         return reader(store, resource)
     if name == "id":
@@ -163,14 +163,14 @@ def _field(store: Store, resource: Record, name: str, readers: Mapping[str, Fiel
     return value
 
 
-def _selected(call: ServedCall, resources: Iterable[Record], readers: Mapping[str, FieldReader]) -> list[Record]:
+def _selected(call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader]) -> list[Entity]:
     expression = call.query.get("filter")
     if not expression:
         return list(resources)
     allowed = published(call.operation.id, call.revision).get("filters", {})
     clauses = conditions.check(conditions.parse(expression), allowed, call.now)
 
-    def value(resource: Record, clause: conditions.Clause) -> Any:
+    def value(resource: Entity, clause: conditions.Clause) -> Any:
         actual = _field(call.store, resource, clause.field, readers)
         is_time = allowed[clause.field].get("value", {}).get("format") == "date-time"
         return parse_time(actual) if is_time and actual is not None else actual
@@ -187,8 +187,8 @@ def _orderable(value: Any) -> tuple[bool, Any]:
 
 
 def _page(
-    call: ServedCall, resources: list[Record], readers: Mapping[str, FieldReader]
-) -> tuple[list[Record], dict[str, str | None]]:
+    call: ServedCall, resources: list[Entity], readers: Mapping[str, FieldReader]
+) -> tuple[list[Entity], dict[str, str | None]]:
     """One page and its links. A cursor names the last resource of the page before, so that a new one shifts nothing."""
     sort = call.query.get("sort", "")
     if sort:
@@ -210,7 +210,7 @@ def _page(
     return page, links
 
 
-def _start(call: ServedCall, resources: Sequence[Record]) -> int:
+def _start(call: ServedCall, resources: Sequence[Entity]) -> int:
     cursor = call.query.get("page[cursor]")
     if not cursor:
         return 0

@@ -24,7 +24,7 @@ from airflow_provider_klaviyo.campaigns.status import JobStatus
 from airflow_provider_klaviyo.sandbox import bulk
 from airflow_provider_klaviyo.sandbox.audience import channel, recipients
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict
 from airflow_provider_klaviyo.sandbox.served import Timing
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -33,14 +33,14 @@ HOUR = 3600.0
 NOTHING_TO_STOP = (Status.DRAFT, Status.SENT)
 
 
-def settle(store: Store, now: float) -> None:
+def catch_up(store: Store, now: float) -> None:
     """Let everything happen that is due by now, in order: each event as a whole, or not at all when it fails."""
     for at, event in store.due(now):
         with store.whole():
             _happen(store, at, event)
 
 
-def send(store: Store, campaign: Record, now: float, timing: Timing) -> Record:
+def send(store: Store, campaign: Entity, now: float, timing: Timing) -> Entity:
     """Accept a send job: the campaign is on its way at once.
 
     :raises RefusedError: 409 when the campaign is cancelled, or is being reverted.
@@ -78,7 +78,7 @@ def send(store: Store, campaign: Record, now: float, timing: Timing) -> Record:
     )
 
 
-def cancel(store: Store, campaign: Record, now: float) -> None:
+def cancel(store: Store, campaign: Entity, now: float) -> None:
     """Stop for good what was not sent yet.
 
     :raises RefusedError: 409 when there is nothing to stop.
@@ -93,7 +93,7 @@ def cancel(store: Store, campaign: Record, now: float) -> None:
     )
 
 
-def revert(store: Store, campaign: Record, now: float, timing: Timing) -> None:
+def revert(store: Store, campaign: Entity, now: float, timing: Timing) -> None:
     """Take a scheduled campaign off the schedule at once. It is a draft again a moment later.
 
     :raises RefusedError: 409 when it is not scheduled, or sending has begun.
@@ -105,7 +105,7 @@ def revert(store: Store, campaign: Record, now: float, timing: Timing) -> None:
     store.plan(now + timing.reverting, what="draft", campaign=campaign.id)
 
 
-def estimate(store: Store, campaign: Record, now: float, timing: Timing) -> Record:
+def estimate(store: Store, campaign: Entity, now: float, timing: Timing) -> Entity:
     """Begin to count the recipients; the last result is gone.
 
     :raises RefusedError: 409 when a count is under way.
@@ -131,7 +131,7 @@ def _happen(store: Store, at: float, event: dict[str, Any]) -> None:
                 _estimated(store, campaign)
 
 
-def _step(store: Store, campaign: Record, at: float, event: dict[str, Any]) -> None:
+def _step(store: Store, campaign: Entity, at: float, event: dict[str, Any]) -> None:
     run = event["run"]
     if run not in campaign.internal["open"]:
         return
@@ -149,7 +149,7 @@ def _step(store: Store, campaign: Record, at: float, event: dict[str, Any]) -> N
     store.put(campaign.knowing(**facts))
 
 
-def _deliver(store: Store, campaign: Record, at: float, run: int, share: float) -> bool:
+def _deliver(store: Store, campaign: Entity, at: float, run: int, share: float) -> bool:
     """Send a share of a delivery; the first one fixes who gets it. False when there is nobody."""
     delivery = next((row for row in store.sends if (row["campaign_id"], row["run"]) == (campaign.id, run)), None)
     if delivery is None:
@@ -169,13 +169,13 @@ def _deliver(store: Store, campaign: Record, at: float, run: int, share: float) 
     return True
 
 
-def _draft(store: Store, campaign: Record, at: float) -> None:
+def _draft(store: Store, campaign: Entity, at: float) -> None:
     if campaign.internal["reverting"]:
         draft = campaign.having(status=Status.DRAFT, scheduled_at=None, send_time=None, updated_at=iso(at))
         store.put(draft.knowing(reverting=False))
 
 
-def _estimated(store: Store, campaign: Record) -> None:
+def _estimated(store: Store, campaign: Entity) -> None:
     if campaign.internal["estimation"] is not None:
         count = len(recipients(store, campaign))
         store.put(campaign.knowing(estimation={"status": JobStatus.COMPLETE, "count": count}))

@@ -125,7 +125,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Entity:
     """A thing in the account. Never changed in place: a change makes a new one, so that old states can be kept.
 
     :param relationships: what is stored of its relationships: an id, ``None``, or a list of ids.
@@ -138,14 +138,14 @@ class Record:
     relationships: Mapping[str, Any] = field(default_factory=dict)
     internal: Mapping[str, Any] = field(default_factory=dict)
 
-    def having(self, **attributes: Any) -> Record:
+    def having(self, **attributes: Any) -> Entity:
         """A copy with these attributes changed."""
-        return Record(self.type, self.id, {**self.attributes, **attributes}, self.relationships, self.internal)
+        return Entity(self.type, self.id, {**self.attributes, **attributes}, self.relationships, self.internal)
 
-    def related(self, name: str, to: str | list[str] | None) -> Record:
+    def related(self, name: str, to: str | list[str] | None) -> Entity:
         """A copy whose relationship points elsewhere."""
-        return Record(self.type, self.id, self.attributes, {**self.relationships, name: to}, self.internal)
+        return Entity(self.type, self.id, self.attributes, {**self.relationships, name: to}, self.internal)
 
-    def knowing(self, **internal: Any) -> Record:
+    def knowing(self, **internal: Any) -> Entity:
         """A copy with these internal facts changed."""
-        return Record(self.type, self.id, self.attributes, self.relationships, {**self.internal, **internal})
+        return Entity(self.type, self.id, self.attributes, self.relationships, {**self.internal, **internal})

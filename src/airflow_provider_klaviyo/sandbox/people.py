@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.consent import unasked
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import Reason, RefusedError, invalid
 from airflow_provider_klaviyo.sandbox.store import Store
 
@@ -32,7 +32,7 @@ class Directory:
         for profile in store.all("profile"):
             self._enter(profile)
 
-    def find(self, given: Mapping[str, Any], id_: str | None = None) -> Record | None:
+    def find(self, given: Mapping[str, Any], id_: str | None = None) -> Entity | None:
         """The profile meant: the one with the id, or else with the first identifier that anyone has."""
         if id_ and (profile := self.store.find("profile", id_)):
             return profile
@@ -40,7 +40,7 @@ class Directory:
         known = next((owner for owner in found if owner), None)
         return self.store.get("profile", known) if known else None
 
-    def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Record | None:
+    def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Entity | None:
         """The profile that one of many rows means. A row whose identifiers are not all of one person means nobody: it
         would give somebody the phone of another, or somebody's phone another email. (Of a single upsert the latter is
         documented; that a row of a job is refused is a choice.)
@@ -58,7 +58,7 @@ class Directory:
                     raise duplicate(known.id)
         return known
 
-    def add(self, given: Mapping[str, Any], now: str) -> Record:
+    def add(self, given: Mapping[str, Any], now: str) -> Entity:
         """A new profile.
 
         :raises RefusedError: 400 for a missing or malformed identifier, 409 when somebody has it already.
@@ -68,7 +68,7 @@ class Directory:
         self.check(given)
         return self._put(new_profile(self.store.new_id("profile"), given, now))
 
-    def change(self, profile: Record, given: Mapping[str, Any], now: str) -> Record:
+    def change(self, profile: Entity, given: Mapping[str, Any], now: str) -> Entity:
         """Change what is given, and leave the rest; a location and properties are merged.
 
         :raises RefusedError: as :meth:`add`.
@@ -82,7 +82,7 @@ class Directory:
             self._ids.pop((name, profile.attributes[name]), None)
         return self._put(profile.having(**changes, **merged, updated=now))
 
-    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Record, bool]:
+    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Entity, bool]:
         """Add the profile, or change the one that is meant. An attribute given as null is left as it is.
 
         :return: the profile, and True if it is new.
@@ -110,11 +110,11 @@ class Directory:
             if owner is not None and owner != besides:
                 raise duplicate(owner)
 
-    def _put(self, profile: Record) -> Record:
+    def _put(self, profile: Entity) -> Entity:
         self._enter(profile)
         return self.store.put(profile)
 
-    def _enter(self, profile: Record) -> None:
+    def _enter(self, profile: Entity) -> None:
         for name in IDENTIFIERS:
             if value := profile.attributes.get(name):
                 self._ids[name, value] = profile.id
@@ -130,7 +130,7 @@ def duplicate(profile_id: str) -> RefusedError:
     return RefusedError(409, "duplicate_profile", "Conflict.", [reason])
 
 
-def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Record:
+def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Entity:
     """A profile that is not in the store yet, and that nobody has asked for consent."""
     attributes = {name: given.get(name) for name in ATTRIBUTES} | {
         "created": now,
@@ -139,7 +139,7 @@ def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Record:
         "location": given.get("location") or {},
         "properties": given.get("properties") or {},
     }
-    return Record("profile", id_, attributes, {"push-tokens": []}, unasked())
+    return Entity("profile", id_, attributes, {"push-tokens": []}, unasked())
 
 
 def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
@@ -150,7 +150,7 @@ def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
     store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined))
 
 
-def leave(store: Store, group: Record, profile_ids: set[str], now: str) -> None:
+def leave(store: Store, group: Entity, profile_ids: set[str], now: str) -> None:
     """Take profiles off a list or segment."""
     members = [id_ for id_ in group.relationships["profiles"] if id_ not in profile_ids]
     joined = {id_: at for id_, at in group.internal.get("joined", {}).items() if id_ not in profile_ids}
@@ -166,7 +166,7 @@ def forget(store: Store, profile_id: str, now: str) -> None:
                 leave(store, group, {profile_id}, now)
 
 
-def merge(store: Store, source: Record, destination: Record, now: str) -> None:
+def merge(store: Store, source: Entity, destination: Entity, now: str) -> None:
     """Move what the source has to the destination, which keeps its own attributes, and delete the source."""
     kept = {name: value for name, value in destination.attributes.items() if value is not None}
     parts = {name: {**source.attributes[name], **destination.attributes[name]} for name in PARTS}

@@ -18,7 +18,7 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox.consent import unasked
 from airflow_provider_klaviyo.sandbox.handlers.events import new_metric
 from airflow_provider_klaviyo.sandbox.handlers.messages import message_definition
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import new_profile
 from airflow_provider_klaviyo.sandbox.refusals import RefusedError
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -53,7 +53,7 @@ def _fill(store: Store, seed: Mapping[str, Any]) -> None:
     for type_, name, extra in (("list", "lists", LIST), ("segment", "segments", SEGMENT)):
         for given in seed.get(name, ()):
             members = {"profiles": given["profiles"], "tags": given.get("tags", [])}
-            store.put(Record(type_, given["id"], {"name": given["name"], **extra, **DATED}, members))
+            store.put(Entity(type_, given["id"], {"name": given["name"], **extra, **DATED}, members))
     for given in seed.get("metrics", ()):
         store.put(new_metric(given["id"], given["name"], given.get("integration"), BEGINNING))
     for given in seed.get("tag_groups", ()):
@@ -61,7 +61,7 @@ def _fill(store: Store, seed: Mapping[str, Any]) -> None:
     if not any(group.attributes.get("default") for group in store.all("tag-group")):
         store.put(_resource("tag-group", TAG_GROUP))
     for given in seed.get("tags", ()):
-        store.put(Record("tag", given["id"], {"name": given["name"]}, {"tag-group": given["tag_group"]}))
+        store.put(Entity("tag", given["id"], {"name": given["name"]}, {"tag-group": given["tag_group"]}))
     for given in seed.get("images", ()):
         store.put(_resource("image", {**given, "updated_at": BEGINNING}))
     for given in seed.get("templates", ()):
@@ -89,7 +89,7 @@ CONTACT = {
 }
 
 
-def _account(given: Mapping[str, Any]) -> Record:
+def _account(given: Mapping[str, Any]) -> Entity:
     details = {
         "test_account": True,
         "industry": None,
@@ -101,11 +101,11 @@ def _account(given: Mapping[str, Any]) -> Record:
     return _resource("account", {"public_api_key": given["id"], **details, **given, "contact_information": contact})
 
 
-def _resource(type_: str, given: Mapping[str, Any]) -> Record:
-    return Record(type_, given["id"], {name: value for name, value in given.items() if name != "id"})
+def _resource(type_: str, given: Mapping[str, Any]) -> Entity:
+    return Entity(type_, given["id"], {name: value for name, value in given.items() if name != "id"})
 
 
-def _profile(given: Mapping[str, Any]) -> Record:
+def _profile(given: Mapping[str, Any]) -> Entity:
     profile = new_profile(given["id"], given, BEGINNING)
     consent = {
         "email": given.get("email_consent", "NEVER_SUBSCRIBED"),
@@ -117,8 +117,8 @@ def _profile(given: Mapping[str, Any]) -> Record:
     return profile.knowing(**{**unasked(), "consent": consent, "suppressions": suppressions})
 
 
-def _template(given: Mapping[str, Any]) -> Record:
-    return Record(
+def _template(given: Mapping[str, Any]) -> Entity:
+    return Entity(
         "template",
         given["id"],
         {
@@ -145,10 +145,10 @@ def _add_campaign(store: Store, given: Mapping[str, Any]) -> None:
     if source_id := given.get("template"):
         source = store.get("template", source_id)
         template = store.new_id("template")
-        copy = Record("template", template, {**source.attributes, "name": f"Clone of {source_id}"})
+        copy = Entity("template", template, {**source.attributes, "name": f"Clone of {source_id}"})
         store.put(copy.knowing(copy=True))
     store.put(
-        Record(
+        Entity(
             "campaign-message",
             given["message_id"],
             {
@@ -161,7 +161,7 @@ def _add_campaign(store: Store, given: Mapping[str, Any]) -> None:
         )
     )
     store.put(
-        Record(
+        Entity(
             "campaign",
             given["id"],
             {

@@ -171,7 +171,7 @@ class Server:
         return web.json_response(self.journal.rows())
 
     async def tell_sends(self, request: web.Request) -> web.Response:
-        self.klaviyo.settle()
+        self.klaviyo.catch_up()
         return web.json_response(lifecycle.deliveries(self.klaviyo.store))
 
     async def tell_faults(self, request: web.Request) -> web.Response:
@@ -203,7 +203,7 @@ class Server:
             self.klaviyo.clock.advance(seconds)
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        self.klaviyo.settle()
+        self.klaviyo.catch_up()
         self.klaviyo.saved()
         return await self.show_clock(request)
 

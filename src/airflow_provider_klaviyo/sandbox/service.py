@@ -67,9 +67,9 @@ class Klaviyo:
         self.windows.clear()
         self.saved()
 
-    def settle(self) -> None:
+    def catch_up(self) -> None:
         """Let everything happen that is due by now."""
-        lifecycle.settle(self.store, self.clock.timestamp())
+        lifecycle.catch_up(self.store, self.clock.timestamp())
 
     def headers(self) -> dict[str, str]:
         """The headers that every answer has."""
@@ -81,7 +81,7 @@ class Klaviyo:
 
         :param stale: read as if the last write to a campaign had not happened.
         """
-        self.settle()
+        self.catch_up()
         headers = self.headers()
         try:
             operation, id_ = self._operation(incoming)

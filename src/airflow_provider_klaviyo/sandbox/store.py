@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.clock import Clock
-from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.model import KINDS, Entity
 from airflow_provider_klaviyo.sandbox.refusals import not_found
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-Records = dict[str, dict[str, Record]]
+Entities = dict[str, dict[str, Entity]]
 Event = tuple[float, int, dict[str, Any]]
 
 
@@ -40,17 +40,17 @@ class Store:
     :param before: the campaigns as they were before the last write.
     """
 
-    resources: Records = field(default_factory=dict)
+    resources: Entities = field(default_factory=dict)
     agenda: list[Event] = field(default_factory=list)
     sends: list[dict[str, Any]] = field(default_factory=list)
     counter: int = 0
-    before: Records = field(default_factory=dict)
+    before: Entities = field(default_factory=dict)
 
-    def find(self, type_: str, id_: str) -> Record | None:
+    def find(self, type_: str, id_: str) -> Entity | None:
         """The resource, or ``None``."""
         return self.resources.get(type_, {}).get(id_)
 
-    def get(self, type_: str, id_: str) -> Record:
+    def get(self, type_: str, id_: str) -> Entity:
         """The resource.
 
         :raises RefusedError: 404 when there is none.
@@ -60,11 +60,11 @@ class Store:
             raise not_found(type_, id_)
         return resource
 
-    def all(self, type_: str) -> Iterator[Record]:
+    def all(self, type_: str) -> Iterator[Entity]:
         """All resources of a type, oldest first."""
         yield from self.resources.get(type_, {}).values()
 
-    def put(self, resource: Record) -> Record:
+    def put(self, resource: Entity) -> Entity:
         """Add a resource, or replace the one with its id."""
         self.resources.setdefault(resource.type, {})[resource.id] = resource
         return resource
@@ -114,7 +114,7 @@ class Store:
             self.counter, self.before = counter, before
             raise
 
-    def campaigns(self) -> Records:
+    def campaigns(self) -> Entities:
         """The campaigns and messages as they are now; later changes do not reach what is returned."""
         return {type_: dict(self.resources.get(type_, {})) for type_ in ("campaign", "campaign-message")}
 
@@ -138,7 +138,7 @@ class Store:
         heapq.heapify(agenda)
         store = cls(agenda=agenda, sends=saved["sends"], counter=saved["counter"])
         for resource in saved["resources"]:
-            store.put(Record(**resource))
+            store.put(Entity(**resource))
         store.before = store.campaigns()
         return store
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
-    """Clone a campaign as a draft, once, and give the clone the settings it is meant to have.
+    """Clone a campaign as a draft, once, and give the clone the attributes it is meant to have.
 
     Klaviyo copies content and audiences, but replaces the send strategy by ``static`` at the time of cloning and
     switches click tracking on. Strategy, tracking, options and audiences are therefore written again: those given here,

@@ -24,7 +24,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     its id after it (Airflow 3.3 and later: task state store, keys ``klaviyo_intent`` and ``klaviyo_campaign``); a later
     try adopts the campaign, or looks for one of this name and audience. Give each run's campaign a name of its own; and
     each of several that one task makes.
-    *Clear*: as ``on_clear`` asks; an adopted draft gets the settings and content that the DAG has now. Where Airflow
+    *Clear*: as ``on_clear`` asks; an adopted draft gets the attributes and content that the DAG has now. Where Airflow
     has forgotten the notes (3.4 empties the store when a task is cleared in its UI), the campaign is looked for by name
     and audience among those made since the run began, and adopted also if it was sent since.
     *Rate limit*: 2 requests, and 1 for each look in a run of which something was cleared; 10/s and 150/min per account.

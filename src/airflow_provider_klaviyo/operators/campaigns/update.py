@@ -1,4 +1,4 @@
-"""Change a draft: its settings, or the content of its message."""
+"""Change the attributes of a draft."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
-    """Change the settings of a draft. What is not given stays as it is.
+    """Change the attributes of a draft. What is not given stays as it is.
 
     A list of audiences is replaced as a whole; one that is left out (``excluded``, say) stays. A campaign that is
     scheduled has to be reverted first, and sent again afterwards.
 
-    *Retry, kill, clear*: the same settings are written again, as long as the campaign is a draft.
+    *Retry, kill, clear*: the same attributes are written again, as long as the campaign is a draft.
     *Rate limit*: 2 requests; 10/s and 150/min per account.
 
     :param campaign_id: the campaign. Templated.

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.sandbox.documents import FieldReader, collection, document, identifiers, targets
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import join, leave
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
@@ -88,7 +88,7 @@ def member_ids_of(type_: str) -> Handler:
     return handler
 
 
-def _members(call: ServedCall, type_: str) -> list[Record]:
+def _members(call: ServedCall, type_: str) -> list[Entity]:
     group = call.store.get(type_, call.id)
     joined = group.internal.get("joined", {})
     return [
@@ -98,7 +98,7 @@ def _members(call: ServedCall, type_: str) -> list[Record]:
 
 
 def _created(call: ServedCall, type_: str, attributes: dict[str, Any]) -> Reply:
-    group = Record(type_, call.store.new_id(type_), attributes, {"profiles": [], "tags": []})
+    group = Entity(type_, call.store.new_id(type_), attributes, {"profiles": [], "tags": []})
     return Reply(201, document(call, call.store.put(group)))
 
 

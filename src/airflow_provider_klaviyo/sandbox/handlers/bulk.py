@@ -12,7 +12,7 @@ from airflow_provider_klaviyo.sandbox import bulk
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
 from airflow_provider_klaviyo.sandbox.documents import document
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import FORMS
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
@@ -32,7 +32,7 @@ def bulk_import_profiles(call: ServedCall) -> Reply:
     lists = _related(call).get("lists", {}).get("data", [])
     for number, reference in enumerate(lists):
         _check_group(call, "list", reference["id"], f"/data/relationships/lists/data/{number}/id")
-    job = Record(
+    job = Entity(
         bulk.IMPORT,
         call.store.new_id(bulk.IMPORT),
         {
@@ -64,7 +64,7 @@ def suppression_job(type_: str) -> Handler:
         for name, id_ in groups.items():
             _check_group(call, name, id_, f"/data/relationships/{name}/data/id")
         members = [call.store.get(name, id_).relationships["profiles"] for name, id_ in groups.items()]
-        job = Record(
+        job = Entity(
             type_,
             call.store.new_id(type_),
             {

@@ -10,7 +10,7 @@ from airflow_provider_klaviyo.sandbox.documents import collection, document, tar
 from airflow_provider_klaviyo.sandbox.handlers import messages
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -42,7 +42,7 @@ def create_campaign(call: ServedCall) -> Reply:
     campaign_id = call.store.new_id("campaign")
     created = [messages.create(call, resource, campaign_id) for resource in resources]
     campaign = call.store.put(
-        Record(
+        Entity(
             "campaign",
             campaign_id,
             {
@@ -103,7 +103,7 @@ def create_campaign_clone(call: ServedCall) -> Reply:
     copies = []
     for message in targets(call.store, source, "campaign-messages"):
         template = next(iter(targets(call.store, message, "template")), None)
-        copy = Record(
+        copy = Entity(
             "campaign-message",
             call.store.new_id("campaign-message"),
             {**message.attributes, "send_times": None, "created_at": call.time, "updated_at": call.time},
@@ -115,7 +115,7 @@ def create_campaign_clone(call: ServedCall) -> Reply:
         )
         copies.append(call.store.put(copy).id)
     tracking = source.attributes["tracking_options"]
-    clone = Record(
+    clone = Entity(
         "campaign",
         campaign_id,
         {
@@ -135,7 +135,7 @@ def create_campaign_clone(call: ServedCall) -> Reply:
     return Reply(201, document(call, call.store.put(clone)))
 
 
-def editable(store: Store, campaign_id: str) -> Record:
+def editable(store: Store, campaign_id: str) -> Entity:
     """The campaign.
 
     :raises RefusedError: 404, or 409 when it is not a draft.

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox.clock import WRITTEN, iso, parse
 from airflow_provider_klaviyo.sandbox.documents import FieldReader
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import Directory
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
@@ -63,7 +63,7 @@ def bulk_create_events(call: ServedCall) -> Reply:
     return Reply(202)
 
 
-def new_metric(id_: str, name: str, integration: str | None, now: str) -> Record:
+def new_metric(id_: str, name: str, integration: str | None, now: str) -> Entity:
     """A metric that is not in the store yet.
 
     :param integration: where its events come from; Klaviyo itself when missing.
@@ -81,7 +81,7 @@ def new_metric(id_: str, name: str, integration: str | None, now: str) -> Record
             "category": "Internal" if source == OWN else "API",
         },
     }
-    return Record("metric", id_, attributes, {"flow-triggers": []})
+    return Entity("metric", id_, attributes, {"flow-triggers": []})
 
 
 def _record(call: ServedCall, directory: Directory, given: Mapping[str, Any], events: list[Mapping[str, Any]]) -> None:
@@ -103,12 +103,12 @@ def _record(call: ServedCall, directory: Directory, given: Mapping[str, Any], ev
             "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, id_)),
         }
         links = {"profile": profile.id, "metric": metric.id, "attributions": []}
-        call.store.put(Record("event", id_, attributes, links, {"value": event.get("value")}))
+        call.store.put(Entity("event", id_, attributes, links, {"value": event.get("value")}))
         latest = profile.attributes["last_event_date"]
         profile = call.store.put(profile.having(last_event_date=max(iso(at), latest or "")))
 
 
-def _metric(call: ServedCall, given: Mapping[str, Any]) -> Record:
+def _metric(call: ServedCall, given: Mapping[str, Any]) -> Entity:
     """The metric of that name, from the service named or any; a new one when there is none."""
     for metric in call.store.all("metric"):
         service = given.get("service") or metric.attributes["integration"]["name"]

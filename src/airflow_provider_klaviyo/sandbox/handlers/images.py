@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_klaviyo.sandbox.documents import document
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
@@ -63,7 +63,7 @@ def _created(call: ServedCall, name: str, ending: str, size: int, hidden: Any, p
         "hidden": bool(hidden),
         "updated_at": call.time,
     }
-    return Reply(201, document(call, call.store.put(Record("image", id_, attributes))))
+    return Reply(201, document(call, call.store.put(Entity("image", id_, attributes))))
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.sandbox import lifecycle
 from airflow_provider_klaviyo.sandbox.documents import document, targets
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, nothing_there
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
@@ -60,10 +60,10 @@ def get_campaign_recipient_estimation(call: ServedCall) -> Reply:
     if "count" not in estimation:
         raise nothing_there(NO_ESTIMATION)
     count = {"estimated_recipient_count": estimation["count"]}
-    return Reply(200, document(call, Record("campaign-recipient-estimation", campaign.id, count)))
+    return Reply(200, document(call, Entity("campaign-recipient-estimation", campaign.id, count)))
 
 
-def _check_content(message: Record) -> None:
+def _check_content(message: Entity) -> None:
     definition = message.attributes["definition"]
     match definition:
         case {"channel": "email"} if message.relationships["template"] is None:
@@ -74,20 +74,20 @@ def _check_content(message: Record) -> None:
             return
 
 
-def _tell_send_times(call: ServedCall, campaign: Record) -> None:
+def _tell_send_times(call: ServedCall, campaign: Entity) -> None:
     options: Mapping[str, Any] = campaign.attributes["send_strategy"].get("options") or {}
     times = [{"datetime": campaign.attributes["send_time"], "is_local": options.get("is_local", False)}]
     for message in targets(call.store, campaign, "campaign-messages"):
         call.store.put(message.having(send_times=times))
 
 
-def _send_job(campaign: Record) -> Record:
-    return Record("campaign-send-job", campaign.id, {"status": campaign.internal["job"]})
+def _send_job(campaign: Entity) -> Entity:
+    return Entity("campaign-send-job", campaign.id, {"status": campaign.internal["job"]})
 
 
-def _estimation_job(campaign: Record) -> Record:
+def _estimation_job(campaign: Entity) -> Entity:
     status = {"status": campaign.internal["estimation"]["status"]}
-    return Record("campaign-recipient-estimation-job", campaign.id, status)
+    return Entity("campaign-recipient-estimation-job", campaign.id, status)
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox.documents import document, identifier, resource_object, targets
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid, not_found
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -38,7 +38,7 @@ def check(call: ServedCall, given: Mapping[str, Any], pointer: str) -> None:
 
 def create(call: ServedCall, given: Mapping[str, Any], campaign_id: str) -> str:
     """Add a checked message to the store and return its id."""
-    message = Record(
+    message = Entity(
         "campaign-message",
         call.store.new_id("campaign-message"),
         {
@@ -105,11 +105,11 @@ def assign_template_to_campaign_message(call: ServedCall) -> Reply:
         raise invalid("Name a template.", pointer="/data/relationships/template/data")
     copy = copy_template(call, call.store.get("template", given["id"]))
     message = call.store.put(message.related("template", copy.id).having(updated_at=call.time))
-    answer = document(call, Record(message.type, message.id, _flat(message), message.relationships))
+    answer = document(call, Entity(message.type, message.id, _flat(message), message.relationships))
     return Reply(200, {**answer, "included": [resource_object(call, copy)]})
 
 
-def _editable(call: ServedCall, message_id: str) -> Record:
+def _editable(call: ServedCall, message_id: str) -> Entity:
     message = call.store.get("campaign-message", message_id)
     campaign = call.store.get("campaign", message.relationships["campaign"])
     status = campaign.attributes["status"]
@@ -118,7 +118,7 @@ def _editable(call: ServedCall, message_id: str) -> Record:
     return message
 
 
-def _may_have_image(call: ServedCall) -> Record:
+def _may_have_image(call: ServedCall) -> Entity:
     message = call.store.get("campaign-message", call.id)
     if message.attributes["definition"]["channel"] == "email":
         raise invalid(NO_IMAGE, pointer="/data/relationships/image")
@@ -160,7 +160,7 @@ def message_definition(store: Store, given: Mapping[str, Any]) -> dict[str, Any]
             }
 
 
-def _flat(message: Record) -> dict[str, Any]:
+def _flat(message: Entity) -> dict[str, Any]:
     attributes = message.attributes
     return {
         "label": attributes["definition"]["label"] or "",

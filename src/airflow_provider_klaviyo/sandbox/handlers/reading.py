@@ -12,7 +12,7 @@ from airflow_provider_klaviyo.sandbox.documents import (
     identifiers,
     targets,
 )
-from airflow_provider_klaviyo.sandbox.model import KINDS, Record
+from airflow_provider_klaviyo.sandbox.model import KINDS, Entity
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 
@@ -28,7 +28,7 @@ def one(type_: str) -> Handler:
 def many(
     type_: str,
     readers: Mapping[str, FieldReader] | None = None,
-    listed: Callable[[Record], bool] = lambda _: True,
+    listed: Callable[[Entity], bool] = lambda _: True,
 ) -> Handler:
     """``GET /api/things``.
 

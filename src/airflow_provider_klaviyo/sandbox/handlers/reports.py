@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox import conditions
 from airflow_provider_klaviyo.sandbox.clock import parse
 from airflow_provider_klaviyo.sandbox.documents import targets
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -134,7 +134,7 @@ def _clauses(expression: str | None, now: float) -> list[conditions.Clause]:
     return clauses
 
 
-def _facts(store: Store, campaign: Record) -> dict[str, Any]:
+def _facts(store: Store, campaign: Entity) -> dict[str, Any]:
     """What can be grouped by and filtered on; a list for tags."""
     message = targets(store, campaign, "campaign-messages")[0]
     tags = targets(store, campaign, "tags")
@@ -210,7 +210,7 @@ def _statistics(store: Store, deliveries: Sequence[Mapping[str, Any]], conversio
     }
 
 
-def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> list[Record]:
+def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> list[Entity]:
     """The events of these metrics that follow one of the deliveries to their profile."""
     reached = [(parse(one["at"]), set(one["audience"][: one["sent"]])) for one in deliveries]
     found = []

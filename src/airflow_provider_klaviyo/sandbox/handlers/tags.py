@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from airflow_provider_klaviyo.sandbox.documents import document, targets
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
@@ -23,7 +23,7 @@ def create_tag(call: ServedCall) -> Reply:
     group = given["id"] if given else next(g.id for g in call.store.all("tag-group") if g.attributes["default"])
     if call.store.find("tag-group", group) is None:
         raise invalid(f"There is no tag group with id '{group}'.", pointer="/data/relationships/tag-group/data/id")
-    tag = Record("tag", call.store.new_id("tag"), {"name": name}, {"tag-group": group})
+    tag = Entity("tag", call.store.new_id("tag"), {"name": name}, {"tag-group": group})
     return Reply(201, document(call, call.store.put(tag)))
 
 
@@ -42,7 +42,7 @@ def create_tag_group(call: ServedCall) -> Reply:
     if any(group.attributes["name"] == name for group in groups):
         raise conflict(f"A tag group named '{name}' exists already.")
     attributes = {"name": name, "exclusive": call.attributes.get("exclusive") or False, "default": False}
-    group = Record("tag-group", call.store.new_id("tag-group"), attributes)
+    group = Entity("tag-group", call.store.new_id("tag-group"), attributes)
     return Reply(201, document(call, call.store.put(group)))
 
 
@@ -88,7 +88,7 @@ def untag_all(type_: str) -> Handler:
     return handler
 
 
-def _named(call: ServedCall, type_: str) -> list[Record]:
+def _named(call: ServedCall, type_: str) -> list[Entity]:
     call.store.get("tag", call.id)
     return [call.store.get(type_, reference["id"]) for reference in call.data]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_klaviyo.sandbox.documents import document
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.rendering import render
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
@@ -24,7 +24,7 @@ def create_universal_content(call: ServedCall) -> Reply:
         "screenshot_url": "",
     }
     return Reply(
-        201, document(call, call.store.put(Record(UNIVERSAL_CONTENT, call.store.new_id(UNIVERSAL_CONTENT), attributes)))
+        201, document(call, call.store.put(Entity(UNIVERSAL_CONTENT, call.store.new_id(UNIVERSAL_CONTENT), attributes)))
     )
 
 
@@ -62,15 +62,15 @@ def render_template(call: ServedCall) -> Reply:
     return Reply(201, document(call, template.having(**rendered)))
 
 
-def copy_template(call: ServedCall, source: Record) -> Record:
+def copy_template(call: ServedCall, source: Entity) -> Entity:
     """Add a copy that belongs to one message."""
     copy = new_template(call, {**source.attributes, "name": f"Clone of {source.id}"}).knowing(copy=True)
     return call.store.put(copy)
 
 
-def new_template(call: ServedCall, given: Mapping[str, Any]) -> Record:
+def new_template(call: ServedCall, given: Mapping[str, Any]) -> Entity:
     """A template that is not in the store yet."""
-    return Record(
+    return Entity(
         "template",
         call.store.new_id("template"),
         {

@@ -11,7 +11,7 @@ from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.consent import address
 from airflow_provider_klaviyo.sandbox.documents import targets
 from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.page.state import SEARCHED, SHOWN, campaign_row, delivery_row, requests
 from airflow_provider_klaviyo.sandbox.rendering import render
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
@@ -53,7 +53,7 @@ def opened(klaviyo: Klaviyo, journal: Journal, campaign_id: str, recipient: str 
     }
 
 
-def _people(store: Store, campaign: Record) -> int:
+def _people(store: Store, campaign: Entity) -> int:
     """How many profiles the included audiences hold, each counted once."""
     groups = (group(store, id_) for id_ in campaign.attributes["audiences"]["included"])
     return len({id_ for found in groups if found for id_ in found.relationships["profiles"]})
@@ -68,7 +68,7 @@ def _context(store: Store, kind: str, reader: str) -> Mapping[str, Any]:
     return {**person, "person": person, "organization": {"name": organization}}
 
 
-def _message(store: Store, message: Record, context: Mapping[str, Any]) -> dict[str, Any]:
+def _message(store: Store, message: Entity, context: Mapping[str, Any]) -> dict[str, Any]:
     definition = message.attributes["definition"]
     content = definition.get("content") or {}
     image = next(iter(targets(store, message, "image")), None)
@@ -100,7 +100,7 @@ def _message(store: Store, message: Record, context: Mapping[str, Any]) -> dict[
             }
 
 
-def _history(campaign: Record, deliveries: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _history(campaign: Entity, deliveries: list[dict[str, Any]]) -> list[dict[str, str]]:
     """What is known to have happened, in sandbox time: the sandbox keeps no record of every status passed."""
     attributes = campaign.attributes
     events = [(attributes["created_at"], "Created")]
@@ -114,14 +114,14 @@ def _history(campaign: Record, deliveries: list[dict[str, Any]]) -> list[dict[st
     return [{"at": at, "what": what} for at, what in sorted(events, key=lambda event: event[0])]
 
 
-def _coming(store: Store, campaign: Record) -> list[dict[str, str]]:
+def _coming(store: Store, campaign: Entity) -> list[dict[str, str]]:
     """What will happen if nobody interferes, in sandbox time."""
     planned = sorted((at, number, event) for at, number, event in store.agenda if event.get("campaign") == campaign.id)
     events = [(at, _event(campaign, event)) for at, _, event in planned]
     return [{"at": iso(at), "what": what} for at, what in events if what][:COMING]
 
 
-def _event(campaign: Record, event: Mapping[str, Any]) -> str | None:
+def _event(campaign: Entity, event: Mapping[str, Any]) -> str | None:
     match event:
         case {"what": "step", "run": run, "share": float(share)} if share < 1 and run in campaign.internal["open"]:
             return f"{event['status']}, {share:.0%} reached"
@@ -135,7 +135,7 @@ def _event(campaign: Record, event: Mapping[str, Any]) -> str | None:
             return None
 
 
-def _calls(journal: Journal, campaign: Record, messages: list[Record]) -> Iterator[Entry]:
+def _calls(journal: Journal, campaign: Entity, messages: list[Entity]) -> Iterator[Entry]:
     """The requests that mention the campaign or its messages by id, or give or look for its exact name."""
     name = campaign.attributes["name"]
     parts = (campaign.id, *(message.id for message in messages), f'"{name}"', f"'{name}'")

@@ -45,7 +45,7 @@ class PageRoutes:
         ]
 
     async def show(self, request: web.Request) -> web.Response:
-        self.klaviyo.settle()
+        self.klaviyo.catch_up()
         state = overview(self.klaviyo, self.journal, self.faults)
         url = f"{request.scheme}://{request.host}"
         return web.Response(text=page(state, url), content_type="text/html", headers=HEADERS)
@@ -59,7 +59,7 @@ class PageRoutes:
     async def show_state(self, request: web.Request) -> web.Response:
         """The state as JSON. ``open`` is a campaign's id, ``reader`` one of its recipients; ``campaigns`` and
         ``requests`` are texts to look for."""
-        self.klaviyo.settle()
+        self.klaviyo.catch_up()
         asked = request.query
         state = overview(
             self.klaviyo, self.journal, self.faults, named=asked.get("campaigns", ""), find=asked.get("requests", "")

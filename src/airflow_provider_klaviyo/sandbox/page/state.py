@@ -14,7 +14,7 @@ from airflow_provider_klaviyo.sandbox.audience import channel, group
 from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.faults import Faults
 from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
-from airflow_provider_klaviyo.sandbox.model import Record
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from airflow_provider_klaviyo.sandbox.store import Store
 
@@ -61,7 +61,7 @@ def overview(klaviyo: Klaviyo, journal: Journal, faults: Faults, *, named: str =
     }
 
 
-def campaign_row(store: Store, campaign: Record) -> dict[str, Any]:
+def campaign_row(store: Store, campaign: Entity) -> dict[str, Any]:
     """A campaign as the list shows it."""
     attributes = campaign.attributes
     return {
@@ -142,7 +142,7 @@ def _campaigns(store: Store, times: Counter[str], named: str) -> dict[str, Any]:
     }
 
 
-def _is_named(store: Store, campaign: Record, wanted: str) -> bool:
+def _is_named(store: Store, campaign: Entity, wanted: str) -> bool:
     texts = (campaign.attributes["name"], campaign.attributes["status"], channel(store, campaign), campaign.id)
     return any(wanted in text.casefold() for text in texts)
 
