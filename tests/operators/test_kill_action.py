@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,17 +75,15 @@ class Worker:
         assert (dag_id, task_ids, run_ids) == ("d", ["task"], ["r"])
         return {"r": {"task": self.say(), "task_0": "running"}}
 
-    def run(self, task: Task, *, kill_when: Callable[[], bool]) -> None:
+    def run(self, task: Task, kill: AbstractContextManager[None]) -> None:
         self._operators.clear()
         make = task.make
         task.make = lambda: self._operators.append(make()) or self._operators[-1]  # type: ignore[func-returns-value]
         before = signal.signal(signal.SIGTERM, self._on_term)
-        killer = threading.Thread(target=_kill, args=(kill_when,))
-        killer.start()
         try:
-            task.run()
+            with kill:
+                task.run()
         finally:
-            killer.join()
             signal.signal(signal.SIGTERM, before)
 
     def _on_term(self, *_: Any) -> None:
@@ -95,11 +94,40 @@ class Worker:
             raise Killed
 
 
-def _kill(when: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not when() and time.monotonic() < until:
-        time.sleep(0.02)
-    os.kill(os.getpid(), signal.SIGTERM)
+@contextmanager
+def in_a_pause(when: Callable[[], bool]) -> Iterator[None]:
+    """The kill comes in the first pause in which something holds: the task holds no lock then, as that of a log."""
+    sleep = time.sleep
+
+    def sleep_or_be_killed(seconds: float) -> None:
+        until = time.monotonic() + min(seconds, 10)
+        while time.monotonic() < until:
+            if when():
+                signal.raise_signal(signal.SIGTERM)
+            sleep(0.01)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", sleep_or_be_killed)
+        yield
+
+
+@contextmanager
+def during(klaviyo: Klaviyo, operation: str) -> Iterator[None]:
+    """The kill comes while the task waits for Klaviyo's answer to its first call of an operation."""
+    klaviyo.fail(operation, "delay", seconds=1, times=1)
+
+    def kill() -> None:
+        until = time.monotonic() + 10
+        while not klaviyo.requests(operation) and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.join()
 
 
 @pytest.fixture
@@ -132,7 +160,7 @@ def wait_for(klaviyo: Klaviyo, status: str) -> None:
 @pytest.mark.usefixtures("draft")
 def test_a_send_that_is_marked_failed_is_taken_back_to_a_draft(klaviyo: Klaviyo, worker: Worker) -> None:
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
     assert worker.took < 5
     assert klaviyo.counted()["cancel_campaign_send"] == 1
     wait_for(klaviyo, "Draft")
@@ -143,14 +171,14 @@ def test_a_send_that_is_marked_failed_is_taken_back_to_a_draft(klaviyo: Klaviyo,
 @pytest.mark.usefixtures("draft")
 def test_a_send_that_is_marked_failed_is_cancelled_for_good(klaviyo: Klaviyo, worker: Worker) -> None:
     with pytest.raises(Killed):
-        worker.run(send(kill_action="cancel"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="cancel"), in_a_pause(is_scheduled(klaviyo)))
     assert klaviyo.status(DRAFT_EMAIL) == "Cancelled"
 
 
 @pytest.mark.usefixtures("draft")
 def test_by_default_klaviyo_goes_on(klaviyo: Klaviyo, worker: Worker) -> None:
     with pytest.raises(Killed):
-        worker.run(send(), kill_when=is_scheduled(klaviyo))
+        worker.run(send(), in_a_pause(is_scheduled(klaviyo)))
     assert klaviyo.counted()["cancel_campaign_send"] == 0
     klaviyo.advance(7200)
     klaviyo.wait_for_sends()
@@ -163,10 +191,11 @@ def test_a_try_that_ends_for_another_reason_leaves_its_send_to_the_next_one(
     klaviyo: Klaviyo, worker: Worker, state: str | None
 ) -> None:
     worker.state = state
-    task = send(kill_action="revert", wait_until="scheduled", timeout=5)
+    task = send(kill_action="revert")
     with pytest.raises(Killed):
-        worker.run(task, kill_when=lambda: klaviyo.status(DRAFT_EMAIL) != "Draft")
+        worker.run(task, in_a_pause(lambda: klaviyo.status(DRAFT_EMAIL) != "Draft"))
     assert klaviyo.counted()["cancel_campaign_send"] == 0
+    task.make = send(kill_action="revert", wait_until="scheduled", timeout=5).make
     task.run()
     assert klaviyo.status(DRAFT_EMAIL) == "Scheduled"
     assert klaviyo.counted()["send_campaign"] == 1
@@ -176,7 +205,7 @@ def test_a_try_that_ends_for_another_reason_leaves_its_send_to_the_next_one(
 def test_after_a_revert_a_clear_sends_again_and_a_mere_retry_does_not(klaviyo: Klaviyo, worker: Worker) -> None:
     task = send(kill_action="revert")
     with pytest.raises(Killed):
-        worker.run(task, kill_when=is_scheduled(klaviyo))
+        worker.run(task, in_a_pause(is_scheduled(klaviyo)))
     wait_for(klaviyo, "Draft")
     with pytest.raises(KlaviyoRefusedError):
         task.run()
@@ -184,27 +213,25 @@ def test_after_a_revert_a_clear_sends_again_and_a_mere_retry_does_not(klaviyo: K
     task.clear()
     worker.state = "running"
     with pytest.raises(Killed):
-        worker.run(task, kill_when=is_scheduled(klaviyo))
+        worker.run(task, in_a_pause(is_scheduled(klaviyo)))
     klaviyo.advance(7200)
     klaviyo.wait_for_sends()
     assert len(klaviyo.sends()) == 1
 
 
 def test_a_kill_before_the_send_prevents_it(klaviyo: Klaviyo, worker: Worker) -> None:
-    klaviyo.fail("get_messages_for_campaign", "delay", seconds=0.5, times=1)
     worker.ends = False
     with pytest.raises(KlaviyoError, match="was killed before the send"):
-        worker.run(send(), kill_when=lambda: bool(klaviyo.requests("get_messages_for_campaign")))
+        worker.run(send(), during(klaviyo, "get_messages_for_campaign"))
     assert klaviyo.fired() == [1]
     assert klaviyo.counted()["send_campaign"] == 0
 
 
 @pytest.mark.usefixtures("draft")
 def test_a_kill_while_klaviyo_is_asked_to_send_stops_what_comes_of_it(klaviyo: Klaviyo, worker: Worker) -> None:
-    klaviyo.fail("send_campaign", "delay", seconds=0.5, times=1)
     worker.ends = False
     task = send(kill_action="cancel", wait_until=None)
-    worker.run(task, kill_when=lambda: bool(klaviyo.requests("send_campaign")))
+    worker.run(task, during(klaviyo, "send_campaign"))
     assert klaviyo.fired() == [1]
     assert klaviyo.counted()["send_campaign"] == 1
     assert klaviyo.status(DRAFT_EMAIL) == "Cancelled"
@@ -215,7 +242,7 @@ def test_what_becomes_of_the_send_is_told_in_the_log(
     klaviyo: Klaviyo, worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
     assert f"asked Klaviyo to revert campaign {DRAFT_EMAIL}, which was 'Scheduled'" in capsys.readouterr().out
 
 
@@ -225,11 +252,11 @@ def test_a_klaviyo_that_does_not_answer_holds_the_kill_up_for_less_than_airflows
 ) -> None:
     def stalls() -> bool:
         if scheduled := is_scheduled(klaviyo)():
-            klaviyo.fail("cancel_campaign_send", "delay", seconds=9)
+            klaviyo.fail("cancel_campaign_send", "delay", seconds=6)
         return scheduled
 
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=stalls)
+        worker.run(send(kill_action="revert"), in_a_pause(stalls))
     assert klaviyo.fired() == [1]
     assert worker.took < 5
     assert "Klaviyo was asked to revert it. There was no answer in time." in capsys.readouterr().out
@@ -241,7 +268,7 @@ def test_a_klaviyo_that_refuses_is_told_of_and_not_asked_again(
 ) -> None:
     klaviyo.fail("cancel_campaign_send", "status_before_commit", status=409)
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
     assert klaviyo.fired() == [1]
     told = capsys.readouterr().out
     assert "may go on" in told
@@ -257,7 +284,7 @@ def test_when_airflow_cannot_say_why_the_task_was_killed_nothing_is_stopped(
 
     worker.say = fail
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
     assert klaviyo.counted()["cancel_campaign_send"] == 0
     assert "Klaviyo was not asked to revert it. RuntimeError." in capsys.readouterr().out
 
@@ -269,7 +296,7 @@ def test_a_task_killed_while_it_talks_to_airflow_does_not_wait_for_its_own_answe
     answered = threading.Event()
     worker.say = lambda: answered.wait(10) and "failed"
     with pytest.raises(Killed):
-        worker.run(send(kill_action="revert"), kill_when=is_scheduled(klaviyo))
+        worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
     assert IN_WORKER < worker.took < 5
     answered.set()
     time.sleep(0.2)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +15,14 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from packaging.version import Version
 
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidationError
+from airflow_provider_klaviyo.campaigns import static
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 from tests.conftest import Connect
 from tests.support.airflow_versions import AIRFLOW, DagSerialization, since_airflow
 from tests.support.clocks import worker_clock
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
 
-INTERVAL = 0.2
+INTERVAL = 0.1
 
 
 class AssetStore:
@@ -48,9 +50,36 @@ def watcher(store: Any = None, **settings: Any) -> KlaviyoCampaignStatusEventTri
     return trigger
 
 
+def looks_of(klaviyo: Klaviyo) -> int:
+    """How many looks have begun, of all watchers: each asks for the latest SMS campaigns once."""
+    filters = [row["query"].get("filter", "") for row in klaviyo.requests("get_campaigns")]
+    return sum("updated_at" in text and "sms" in text for text in filters)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for as long as a slow machine may need."""
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def looks(klaviyo: Klaviyo, number: int = 3) -> None:
+    """Wait until so many more looks have begun: what the last but one of them found has been acted on."""
+    before = await asyncio.to_thread(looks_of, klaviyo)
+    await until(lambda: looks_of(klaviyo) >= before + number)
+
+
+async def fires(klaviyo: Klaviyo, fired: list[Any], number: int = 1) -> None:
+    """Wait until so many events were fired, and then for looks that may fire one too many."""
+    await until(lambda: len(fired) >= number)
+    await looks(klaviyo)
+
+
 @asynccontextmanager
-async def watching(*triggers: KlaviyoCampaignStatusEventTrigger) -> AsyncIterator[list[list[dict[str, Any]]]]:
-    """What the triggerer does with watchers: yields the payloads that each fired.
+async def watching(
+    klaviyo: Klaviyo, *triggers: KlaviyoCampaignStatusEventTrigger
+) -> AsyncIterator[list[list[dict[str, Any]]]]:
+    """What the triggerer does with watchers: yields, once each has looked, the payloads that each fires.
 
     From Airflow 3.3 on, those of one key share a stream; before, each runs by itself.
     """
@@ -73,8 +102,10 @@ async def watching(*triggers: KlaviyoCampaignStatusEventTrigger) -> AsyncIterato
                 fired[number].append(event.payload)
 
         tasks = [asyncio.create_task(consume(*pair)) for pair in enumerate(triggers)]
-        await asyncio.sleep(0.5)
+        shared = Version("3.3") <= AIRFLOW
+        streams = len({trigger.shared_stream_key() for trigger in triggers}) if shared else len(triggers)
         try:
+            await looks(klaviyo, 2 * streams)
             yield fired
         finally:
             for task in tasks:
@@ -82,14 +113,10 @@ async def watching(*triggers: KlaviyoCampaignStatusEventTrigger) -> AsyncIterato
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def looks(number: int = 4) -> None:
-    await asyncio.sleep(number * INTERVAL)
-
-
 async def test_a_campaign_sent_by_anyone_fires_once(klaviyo: Klaviyo) -> None:
-    async with watching(watcher()) as [fired]:
+    async with watching(klaviyo, watcher()) as [fired]:
         await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-        await looks(6)
+        await fires(klaviyo, fired)
     assert [{**event, "send_time": None} for event in fired] == [
         {
             "event_id": f"{DRAFT_EMAIL}:Sent",
@@ -106,18 +133,17 @@ async def test_a_campaign_sent_by_anyone_fires_once(klaviyo: Klaviyo) -> None:
 async def test_a_triggerer_whose_clock_is_ahead_misses_nothing(klaviyo: Klaviyo) -> None:
     """Klaviyo refuses a filter that begins in its future."""
     with worker_clock(ahead=900):
-        async with watching(watcher()) as [fired]:
-            await looks(3)
+        async with watching(klaviyo, watcher()) as [fired]:
             await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-            await looks(6)
+            await fires(klaviyo, fired)
     assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
 
 
 async def test_what_was_over_before_the_watching_began_does_not_fire(klaviyo: Klaviyo) -> None:
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.wait_for_sends()
-    async with watching(watcher()) as [fired]:
-        await looks()
+    async with watching(klaviyo, watcher()) as [fired]:
+        await looks(klaviyo)
     assert klaviyo.status(SENT) == "Sent"
     assert fired == []
 
@@ -125,17 +151,19 @@ async def test_what_was_over_before_the_watching_began_does_not_fire(klaviyo: Kl
 async def test_each_watcher_lets_through_what_it_wants(klaviyo: Klaviyo) -> None:
     klaviyo.post("/api/campaign-clone", "campaign", DRAFT_EMAIL, new_name="Weekly digest")
     [weekly] = klaviyo.named("Weekly digest")
+    klaviyo.change(DRAFT_EMAIL, send_strategy=static(datetime.now(UTC) + timedelta(hours=1)))
     wants = [
         watcher(),
         watcher(statuses=["Cancelled"]),
         watcher(name_contains="weekly"),
         watcher(channel="sms"),
     ]
-    async with watching(*wants) as fired:
+    async with watching(klaviyo, *wants) as fired:
         for campaign_id in (DRAFT_EMAIL, DRAFT_SMS, weekly):
             await asyncio.to_thread(klaviyo.send, campaign_id)
         await asyncio.to_thread(klaviyo.stop, DRAFT_EMAIL, "cancel")
-        await looks(6)
+        for some, number in zip(fired, (3, 1, 1, 1), strict=True):
+            await fires(klaviyo, some, number)
     assert [sorted(event["event_id"] for event in some) for some in fired] == [
         sorted([f"{DRAFT_EMAIL}:Cancelled", f"{DRAFT_SMS}:Sent", f"{weekly}:Sent"]),
         [f"{DRAFT_EMAIL}:Cancelled"],
@@ -146,60 +174,62 @@ async def test_each_watcher_lets_through_what_it_wants(klaviyo: Klaviyo) -> None
 
 @since_airflow("3.3", "shared streams")
 async def test_watchers_of_one_key_share_their_requests(klaviyo: Klaviyo) -> None:
-    async with watching(*(watcher(name_contains=f"part {number}") for number in range(20))):
-        await looks(10)
-    assert len(klaviyo.requests("get_campaigns")) <= 3 * (10 + 5)
+    async with watching(klaviyo, *(watcher(name_contains=f"part {number}") for number in range(20))):
+        await looks(klaviyo, 10)
+        asked, looked = len(klaviyo.requests("get_campaigns")), looks_of(klaviyo)
+    assert asked <= 3 * (looked + 2)
 
 
 @since_airflow("3.3", "asset state store")
 async def test_nothing_is_missed_while_the_triggerer_is_down(klaviyo: Klaviyo) -> None:
     store = AssetStore()
-    async with watching(watcher(store)) as [fired]:
-        await looks(2)
+    async with watching(klaviyo, watcher(store)):
+        await looks(klaviyo)
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.wait_for_sends()
-    async with watching(watcher(store)) as [fired]:
-        await looks(2)
+    async with watching(klaviyo, watcher(store)) as [fired]:
+        await fires(klaviyo, fired)
     assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
-    async with watching(watcher(store)) as [fired]:
-        await looks(2)
+    async with watching(klaviyo, watcher(store)) as [fired]:
+        await looks(klaviyo)
     assert fired == []
 
 
 @since_airflow("3.3", "asset state store")
 async def test_an_event_that_a_crash_may_have_lost_is_fired_again_under_its_id(klaviyo: Klaviyo) -> None:
     store = AssetStore()
-    async with watching(watcher(store)):
-        await looks(2)
+    async with watching(klaviyo, watcher(store)):
+        await looks(klaviyo)
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.wait_for_sends()
     trigger = watcher(store)
     stream = trigger.filter_shared_stream(trigger.open_shared_stream(trigger.serialize()[1]))
     first = (await anext(stream)).payload
     await stream.aclose()
-    async with watching(watcher(store)) as [fired]:
-        await looks(2)
+    async with watching(klaviyo, watcher(store)) as [fired]:
+        await fires(klaviyo, fired)
     assert fired == [first]
 
 
 @since_airflow("3.3", "asset state store")
 async def test_a_watcher_that_joins_a_running_stream_misses_nothing_either(klaviyo: Klaviyo) -> None:
     store = AssetStore()
-    async with watching(watcher(store, name_contains="Holiday")):
-        await looks(2)
-    async with watching(watcher()):
-        klaviyo.send(DRAFT_EMAIL)
-        await looks()
-        async with watching(watcher(store, name_contains="Holiday")) as [fired]:
-            await looks()
+    async with watching(klaviyo, watcher(store, name_contains="Holiday")):
+        await looks(klaviyo)
+    async with watching(klaviyo, watcher()):
+        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+        await looks(klaviyo)
+        async with watching(klaviyo, watcher(store, name_contains="Holiday")) as [fired]:
+            await fires(klaviyo, fired)
     assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
 
 
 async def test_passing_errors_do_not_end_the_watching(klaviyo: Klaviyo) -> None:
-    async with watching(watcher()) as [fired]:
+    async with watching(klaviyo, watcher()) as [fired]:
         klaviyo.fail("get_campaigns", "status_before_commit", status=503, times=8)
         await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-        await looks(10)
+        await until(lambda: klaviyo.fired() == [8])
+        await fires(klaviyo, fired)
     assert klaviyo.fired() == [8]
     assert [event["status"] for event in fired] == ["Sent"]
 
@@ -218,18 +248,18 @@ async def test_it_runs_without_shared_streams_and_without_a_store(klaviyo: Klavi
             fired.append(event.payload["event_id"])  # noqa: PERF401
 
     task = asyncio.create_task(consume())
-    await asyncio.sleep(0.5)
+    await looks(klaviyo, 2)
     await asyncio.to_thread(klaviyo.send, DRAFT_SMS)
-    await looks(6)
+    await fires(klaviyo, fired)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert fired == [f"{DRAFT_SMS}:Sent"]
 
 
 async def test_two_assets_with_the_same_trigger_are_watched_without_memory(klaviyo: Klaviyo) -> None:
-    async with watching(watcher(SharedByTwoAssets())) as [fired]:
+    async with watching(klaviyo, watcher(SharedByTwoAssets())) as [fired]:
         await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-        await looks(6)
+        await fires(klaviyo, fired)
     assert [event["status"] for event in fired] == ["Sent"]
 
 
