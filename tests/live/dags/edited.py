@@ -5,11 +5,14 @@ from __future__ import annotations
 from airflow.sdk import DAG, task
 
 from airflow_provider_klaviyo.campaigns import email, sms
+from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCreateCampaignOperator,
     KlaviyoSendCampaignOperator,
 )
+
+look.SETTLE = look.PAUSE = 1.0  # the sandbox shows at once what was written
 
 with DAG("edited_drafts", schedule=None):
 

@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 
-look.SETTLE = 5.0  # the sandbox shows at once what was written
+look.SETTLE = look.PAUSE = 1.0  # the sandbox shows at once what was written
 
 LISTS = {"A": "Y6nRLr", "B": "WEmgye", "X": "YzykDM"}
 
