@@ -3,6 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+QUIETLY := -m pytest -q -p tests.support.progress
+PYTEST := $(BIN)/python $(QUIETLY)
+FAST := --numprocesses 2 --dist worksteal
+LIVE := --numprocesses 2 --dist loadgroup
 TOOLS := .venv/.tools
 OLDEST := .venv-oldest/bin
 OLDEST_READY := .venv-oldest/.ready
@@ -23,7 +27,7 @@ MAY_BE_PRE_RELEASES := apache-airflow apache-airflow-core apache-airflow-task-sd
 STORIES := $(addprefix tests/live/test_,cleared.py edited.py lifecycle.py warehouse.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-live test-oldest test-next proof bench lint format lock screenshots clean
+.PHONY: help demo test test-all test-fast test-live test-oldest test-next proof bench lint format lock screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,23 +35,28 @@ help:  ## List the targets
 demo: $(READY)  ## Run a campaign's whole life in a real Airflow against the sandbox (KEEP=1 leaves both up)
 	@$(BIN)/python -m demo.run
 
-test: $(READY)  ## Run all tests: the fast ones, then those with a real Airflow
-	@$(MAKE) --no-print-directory test-fast || { echo "make test: FAILED in the fast tests"; exit 1; }
-	@$(MAKE) --no-print-directory test-live || { echo "make test: FAILED in the live tests"; exit 1; }
-	@echo "make test: all tests passed, fast and live"
+test: $(READY)  ## Run the tests in some eight minutes: those that are quick, and each story in a real Airflow
+	@$(PYTEST) $(FAST) -m "not live and not thorough" || { echo "make test: FAILED in the fast tests"; exit 1; }
+	@$(PYTEST) $(LIVE) -m "live and not thorough" || { echo "make test: FAILED in the live tests"; exit 1; }
+	@echo "make test: all tests passed (make test-all runs more)"
 
-test-fast: $(READY)  ## Run the fast tests, in two processes
-	@$(BIN)/python -m pytest -q -m "not live" --numprocesses 2
+test-all: $(READY)  ## Run all tests: the fast ones, then those with a real Airflow
+	@$(MAKE) --no-print-directory test-fast || { echo "make test-all: FAILED in the fast tests"; exit 1; }
+	@$(MAKE) --no-print-directory test-live || { echo "make test-all: FAILED in the live tests"; exit 1; }
+	@echo "make test-all: all tests passed, fast and live"
 
-test-live: $(READY)  ## Run the tests that share one real Airflow
-	@$(BIN)/python -m pytest -q -m live
+test-fast: $(READY)  ## Run all fast tests, in two processes
+	@$(PYTEST) $(FAST) -m "not live"
+
+test-live: $(READY)  ## Run all tests that have a real Airflow, most of them share one
+	@$(PYTEST) $(LIVE) -m live
 
 test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
-	@$(OLDEST)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
+	@$(OLDEST)/python $(QUIETLY) $(FAST) -m "not live" $(OLDEST_TESTS)
 
 test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
-	@$(NEXT)/python -m pytest -q -m "not live" --numprocesses 2 $(OLDEST_TESTS)
-	@$(NEXT)/python -m pytest -q -m live $(STORIES)
+	@$(NEXT)/python $(QUIETLY) $(FAST) -m "not live" $(OLDEST_TESTS)
+	@$(NEXT)/python $(QUIETLY) $(LIVE) -m live $(STORIES)
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
 	@$(BIN)/python -m proof --exhaustive

@@ -22,7 +22,8 @@ import httpx
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from demo.show import TaskTable, console, task_order, waiting
-from harness.local_airflow import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow
+from harness.rest import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflowError
 
 ROOT = Path(__file__).parents[1]
 DAG_ID = "klaviyo_campaign_lifecycle"

@@ -18,7 +18,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.local_airflow import LocalAirflow, label
+from harness.local_airflow import LocalAirflow
+from harness.rest import label
 
 STYLES = {
     "success": "green",

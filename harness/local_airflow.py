@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ import httpx
 
 from harness import settings
 from harness.processes import Processes
+from harness.rest import POLL_SECONDS, TIMEOUT, AirflowRest, LocalAirflowError
 
 COMPONENTS = {
     "api-server": ["api-server", "--apps", "core"],
@@ -28,20 +28,10 @@ COMPONENTS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 HEALTH_KEYS = ["metadatabase", "scheduler", "triggerer", "dag_processor"]
-FINAL_RUN_STATES = ("success", "failed")
-FINAL_TASK_STATES = (*FINAL_RUN_STATES, "skipped", "upstream_failed", "removed")
-POLL_SECONDS = 0.2
-TIMEOUT = httpx.Timeout(30)
-BACKFILL_ATTEMPTS = 5
-BACKFILL_PAUSE = 10
 IMPORT_ERROR_SECONDS = 5
 
 
-class LocalAirflowError(Exception):
-    """Airflow did not start, or one of its components ended; the message holds the end of the guilty log."""
-
-
-class LocalAirflow:
+class LocalAirflow(AirflowRest):
     """Airflow with SQLite, LocalExecutor and no login; scheduler, DAG processor, triggerer and API servers are real.
 
     Tasks have an API server of their own. With one for all, a call that writes (trigger, clear, cancel) waits for
@@ -61,11 +51,10 @@ class LocalAirflow:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         port, self._execution_port = _free_port(), _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(f"http://127.0.0.1:{port}")
         local = settings.local(home, port, self._execution_port, dags_folders)
         self._env = settings.inherited() | local | dict(env or {})
         self._processes = Processes(home)
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
 
     def __enter__(self) -> Self:
         try:
@@ -128,10 +117,9 @@ class LocalAirflow:
 
     # Readiness
 
-    def wait_ready(self, *dag_ids: str, timeout: float = 120, progress: Callable[[], object] | None = None) -> float:
+    def wait_ready(self, *dag_ids: str, timeout: float = 120) -> float:
         """Wait until all components are healthy and the DAGs are known.
 
-        :param progress: called about every 0.2 s.
         :return: the seconds waited.
         :raises LocalAirflowError: a component ended, a DAG file does not import, or the time is over.
         """
@@ -151,10 +139,16 @@ class LocalAirflow:
                     f"Airflow is not ready after {timeout:.0f} s\n"
                     + "\n".join(self._blame(name, "so far") for name in COMPONENTS)
                 )
-            if progress is not None:
-                progress()
             time.sleep(POLL_SECONDS)
         return time.monotonic() - started
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, logical_date: datetime | None = None) -> str:
+        """Trigger a run, by hand as in the UI, and return its run id. A DAG not parsed yet is waited for."""
+        if not self._knows([dag_id]):
+            self.wait_ready(dag_id)
+        body = {"conf": dict(conf or {}), "logical_date": logical_date.isoformat() if logical_date else None}
+        run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
+        return run_id
 
     def _healthy(self) -> bool:
         try:
@@ -179,184 +173,6 @@ class LocalAirflow:
     def _blame(self, name: str, what: str) -> str:
         return f"{name} {what}; the end of {self._processes.log_path(name)}:\n{self.log_tail(name)}"
 
-    # REST API
-
-    def request(self, method: str, path: str, **options: Any) -> Any:
-        """Call Airflow's public REST API and return the decoded answer.
-
-        :param path: below ``/api/v2``.
-        :param options: as for ``httpx.request``.
-        :raises LocalAirflowError: the answer is an error; the message holds its body.
-        """
-        if "Authorization" not in self._http.headers:
-            token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
-            self._http.headers["Authorization"] = f"Bearer {token}"
-        answer = self._http.request(method, f"/api/v2{path}", **options)
-        if answer.is_error:
-            raise LocalAirflowError(f"{method} {path} answered {answer.status_code}: {answer.text}")
-        return answer.json() if answer.content else None
-
-    def get(self, path: str, **params: Any) -> Any:
-        """Read from Airflow's REST API; keyword arguments are query parameters."""
-        return self.request("GET", path, params=params)
-
-    def unpause(self, dag_id: str) -> None:
-        """Unpause a DAG."""
-        self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, logical_date: datetime | None = None) -> str:
-        """Trigger a run, by hand as in the UI, and return its run id. A DAG not parsed yet is waited for."""
-        if not self._knows([dag_id]):
-            self.wait_ready(dag_id)
-        body = {"conf": dict(conf or {}), "logical_date": logical_date.isoformat() if logical_date else None}
-        run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
-        return run_id
-
-    def runs(self, dag_id: str) -> dict[str, str]:
-        """Return the state of every run of the DAG by run id."""
-        answer = self.get(f"/dags/{dag_id}/dagRuns", limit=10_000)
-        return {run["dag_run_id"]: run["state"] for run in answer["dag_runs"]}
-
-    def run_state(self, dag_id: str, run_id: str) -> str:
-        """Return the state of a run: ``queued``, ``running``, ``success`` or ``failed``."""
-        state: str = self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
-        return state
-
-    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run as the REST API describes them."""
-        answer = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=10_000)
-        instances: list[dict[str, Any]] = answer["task_instances"]
-        return instances
-
-    def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """Return one task instance as the REST API describes it."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        instance: dict[str, Any] = self.get(path if map_index < 0 else f"{path}/{map_index}")
-        return instance
-
-    def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        """Return the state by task id; mapped instances appear as ``task_id[map_index]``."""
-        return {label(instance): instance["state"] for instance in self.task_instances(dag_id, run_id)}
-
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return the value of an XCom."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.get(path, map_index=map_index)["value"]
-
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return the log of one try, one line an event, with error details appended."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        events = self.get(path, map_index=map_index, full_content=True)["content"]
-        return "\n".join(event if isinstance(event, str) else _log_line(event) for event in events)
-
-    def clear(
-        self, dag_id: str, run_id: str, *task_ids: str | tuple[str, int], downstream: bool = False
-    ) -> list[dict[str, Any]]:
-        """Clear tasks of a run as the UI does, whatever their state; the run goes on.
-
-        :param task_ids: task ids, or pairs of task id and map index; none means all tasks.
-        :return: the task instances that were cleared.
-        """
-        body = {
-            "dry_run": False,
-            "only_failed": False,
-            "reset_dag_runs": True,
-            "dag_run_id": run_id,
-            "include_downstream": downstream,
-        }
-        if task_ids:
-            body["task_ids"] = list(task_ids)
-        answer = self.request("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
-        cleared: list[dict[str, Any]] = answer["task_instances"]
-        return cleared
-
-    def mark(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
-        """Mark a task ``success``, ``failed`` or ``skipped`` by hand."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        self.request("PATCH", path if map_index < 0 else f"{path}/{map_index}", json={"new_state": state})
-
-    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
-        """Mark a whole run ``success``, ``failed`` or ``queued`` by hand."""
-        self.request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
-
-    def connection_test(self, conn_id: str, conn_type: str, **fields: str) -> tuple[bool, str]:
-        """Press the connection form's Test button; the hook runs inside the API server.
-
-        :param fields: ``host``, ``login``, ``password``, ``extra`` (JSON) and so on.
-        :return: True if it worked, and the message shown.
-        """
-        body = {"connection_id": conn_id, "conn_type": conn_type, **fields}
-        answer = self.request("POST", "/connections/test", json=body)
-        return answer["status"], answer["message"]
-
-    # Waiting
-
-    def wait_for(
-        self, dag_id: str, run_id: str, states: Collection[str] = FINAL_RUN_STATES, timeout: float = 240
-    ) -> str:
-        """Wait until the run is in one of the states and return that state.
-
-        :raises TimeoutError: it is not; the message holds the state of each task.
-        """
-        return self._wait(lambda: self.run_state(dag_id, run_id), states, timeout, dag_id, run_id)
-
-    def wait_for_task(
-        self,
-        dag_id: str,
-        run_id: str,
-        task_id: str,
-        states: Collection[str],
-        *,
-        map_index: int = -1,
-        try_number: int | None = None,
-        timeout: float = 240,
-    ) -> str:
-        """Wait until a task is in one of the states, in the given try if one is given, and return that state.
-
-        :raises TimeoutError: it is not; the message holds the state of each task.
-        """
-
-        def state() -> str | None:
-            instance = self.task_instance(dag_id, run_id, task_id, map_index)
-            return instance["state"] if try_number in (None, instance["try_number"]) else None
-
-        return self._wait(state, states, timeout, dag_id, run_id)
-
-    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = 120) -> None:
-        """Wait until something holds.
-
-        :param what: what is waited for, for the message.
-        :raises TimeoutError: it does not come to hold.
-        """
-        deadline = time.monotonic() + timeout
-        while not holds():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"still waiting for {what} after {timeout:.0f} s")
-            time.sleep(POLL_SECONDS)
-
-    def _wait(
-        self, read: Callable[[], str | None], wanted: Collection[str], timeout: float, dag_id: str, run_id: str
-    ) -> str:
-        deadline = time.monotonic() + timeout
-        while (state := read()) is None or state not in wanted:
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{dag_id} {run_id}: still {state} after {timeout:.0f} s, not {' or '.join(wanted)}; "
-                    f"tasks: {self.task_states(dag_id, run_id)}{self._unfinished(dag_id, run_id)}"
-                )
-            time.sleep(POLL_SECONDS)
-        return state
-
-    def _unfinished(self, dag_id: str, run_id: str) -> str:
-        """The end of the log of each task that has begun and not ended."""
-        logs = [
-            f"\n--- {label(task)}, try {task['try_number']}, {task['state']}:\n"
-            + self.task_log(dag_id, run_id, task["task_id"], task["try_number"], task["map_index"])[-1500:]
-            for task in self.task_instances(dag_id, run_id)
-            if task["try_number"] and task["state"] not in FINAL_TASK_STATES
-        ]
-        return "".join(logs)
-
     # Command line
 
     def cli(self, *arguments: str) -> str:
@@ -370,60 +186,9 @@ class LocalAirflow:
             raise LocalAirflowError(f"airflow {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    # Backfills
-
-    def backfill(self, dag_id: str, from_date: datetime, to_date: datetime, *, reprocess: str = "none") -> None:
-        """Run a backfill as the UI does, which needs less of SQLite than the command. Both dates are included.
-
-        The command, a new process, takes seconds from its first read to its first write; if any other process writes
-        in between, SQLite refuses its write.
-
-        :param reprocess: what happens to a date that has a run already: ``none``, ``failed`` or ``completed``.
-        """
-        body = {
-            "dag_id": dag_id,
-            "from_date": from_date.isoformat(),
-            "to_date": to_date.isoformat(),
-            "reprocess_behavior": reprocess,
-        }
-        for _ in range(BACKFILL_ATTEMPTS):
-            try:
-                self.request("POST", "/backfills", json=body)
-                return
-            except LocalAirflowError as error:
-                if "answered 5" not in str(error):
-                    raise
-            self._cancel_backfills(dag_id)
-            if reprocess == "none":
-                body["reprocess_behavior"] = "failed"
-        raise LocalAirflowError(f"a backfill of {dag_id} met a locked database {BACKFILL_ATTEMPTS} times")
-
-    def _cancel_backfills(self, dag_id: str) -> None:
-        """Give up a backfill that met SQLite's one writer half way; its runs so far go on or fail.
-
-        A task that began in a run that was never committed is reported as failed up to five seconds later, by dag, run
-        and task: not until then may there be another run of that name.
-        """
-        for backfill in self.get("/backfills", dag_id=dag_id)["backfills"]:
-            if not backfill["completed_at"]:
-                with suppress(LocalAirflowError):
-                    self.request("PUT", f"/backfills/{backfill['id']}/cancel")
-        time.sleep(BACKFILL_PAUSE)
-
-
-def label(instance: Mapping[str, Any]) -> str:
-    """Return the task id of a task instance, with ``[map_index]`` if it is mapped."""
-    task_id: str = instance["task_id"]
-    return task_id if instance["map_index"] < 0 else f"{task_id}[{instance['map_index']}]"
-
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _log_line(event: Mapping[str, Any]) -> str:
-    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or []]
-    return " ".join([event["event"], *errors])

@@ -23,7 +23,8 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from demo.run import DAG_ID, ROOT, read, servers
-from harness.local_airflow import FINAL_RUN_STATES, LocalAirflow
+from harness.local_airflow import LocalAirflow
+from harness.rest import FINAL_RUN_STATES
 
 IMAGES = ROOT / "docs" / "images"
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]

@@ -14,7 +14,8 @@ from typing import Any
 import requests
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from harness.local_airflow import LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow
+from harness.rest import LocalAirflowError
 from proof import judge
 from proof.live.blows import Striker
 from proof.live.person import Person

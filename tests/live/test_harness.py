@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from harness.local_airflow import LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow
 from harness.processes import Processes
 from harness.reaper import session_members
+from harness.rest import LocalAirflowError
 from tests.support.airflow_versions import since_airflow
 
 

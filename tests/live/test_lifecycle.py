@@ -14,7 +14,8 @@ import pytest
 
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from harness.local_airflow import LocalAirflow, LocalAirflowError
+from harness.local_airflow import LocalAirflow
+from harness.rest import LocalAirflowError
 
 LIFECYCLE = "klaviyo_campaign_lifecycle"
 

@@ -46,6 +46,8 @@ MOST = 80 * 1024 * 1024
 
 _until: ContextVar[float] = ContextVar("until")
 
+T = TypeVar("T")
+
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
@@ -142,9 +144,6 @@ class _Timed(Connection):
         for start in range(0, len(data), PIECE):
             _left(self.sock, self.timeout)
             super().send(data[start : start + PIECE])
-
-
-T = TypeVar("T")
 
 
 class KlaviyoClient:

@@ -46,6 +46,47 @@ from airflow_provider_klaviyo.api.tokens import (
 
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+
+LONGEST_REFRESH = 40.0
+"""Seconds by which a refresh is answered or given up."""
+
+PATIENCE = 60.0
+"""Seconds to wait while another process or thread refreshes; longer than a refresh can take."""
+
+MARGIN = 60.0
+"""Seconds before its end from which on an access token is not used; a tenth of its life if that is shorter."""
+
+LIFETIME = 300.0
+"""Seconds for which an access token is used when Klaviyo does not say how long it is good."""
+
+_PLAIN = {"Accept-Encoding": "identity"}
+
+MAX_BODY = 64 * 1024
+"""Bytes of an answer that are read at most."""
+
+_shared: dict[str, _Shared] = {}
+
+_RENEW = (
+    "Authorise the app again and put the new refresh token into the connection's extra 'oauth_refresh_token' "
+    '(or "oauth": {"refresh_token": …}).'
+)
+
+_OTHERWISE = f"Klaviyo refuses the app. {_RENEW}"
+
+_HINTS = {
+    "invalid_grant": (
+        "Klaviyo does not accept the refresh token: the app was uninstalled, its access revoked, the token was not "
+        f"used for 90 days, was replaced by another, or is mistyped. {_RENEW}"
+    ),
+    "invalid_client": (
+        "Klaviyo does not accept the app: check the connection's login (the OAuth client id) and its password (the "
+        "client secret)."
+    ),
+}
+
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def cut_off(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
@@ -79,37 +120,12 @@ def cut_off(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], None]
         timer.cancel()
 
 
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-
-LONGEST_REFRESH = 40.0
-"""Seconds by which a refresh is answered or given up."""
-
-PATIENCE = 60.0
-"""Seconds to wait while another process or thread refreshes; longer than a refresh can take."""
-
-MARGIN = 60.0
-"""Seconds before its end from which on an access token is not used; a tenth of its life if that is shorter."""
-
-LIFETIME = 300.0
-"""Seconds for which an access token is used when Klaviyo does not say how long it is good."""
-
-_PLAIN = {"Accept-Encoding": "identity"}
-
-MAX_BODY = 64 * 1024
-"""Bytes of an answer that are read at most."""
-
-log = logging.getLogger(__name__)
-
-
 @dataclass(slots=True)
 class _Shared:
     """What the clients of one process that have the same credentials share."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     token: Token | None = None
-
-
-_shared: dict[str, _Shared] = {}
 
 
 class OAuth:
@@ -320,23 +336,6 @@ class OAuth:
         return KlaviyoTransientError(
             f"{self._where}: no access token: another process or thread has been refreshing it for {PATIENCE:.0f} s."
         )
-
-
-_RENEW = (
-    "Authorise the app again and put the new refresh token into the connection's extra 'oauth_refresh_token' "
-    '(or "oauth": {"refresh_token": …}).'
-)
-_OTHERWISE = f"Klaviyo refuses the app. {_RENEW}"
-_HINTS = {
-    "invalid_grant": (
-        "Klaviyo does not accept the refresh token: the app was uninstalled, its access revoked, the token was not "
-        f"used for 90 days, was replaced by another, or is mistyped. {_RENEW}"
-    ),
-    "invalid_client": (
-        "Klaviyo does not accept the app: check the connection's login (the OAuth client id) and its password (the "
-        "client secret)."
-    ),
-}
 
 
 def _is_good(token: Token | None, refused: str | None) -> TypeGuard[Token]:

@@ -20,6 +20,8 @@ MEDIA_TYPE = "application/vnd.api+json"
 _LINK = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII, but for the backslash: what some take for a slash, and others for a part of a name."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -148,9 +150,6 @@ def is_link(text: str) -> bool:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-T = TypeVar("T")
 
 
 class Departure:

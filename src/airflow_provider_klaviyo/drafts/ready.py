@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 LATE = timedelta(hours=24)
 """How late a scheduled run may be to count as on time, where its schedule does not have when the next one is due."""
 
+QUESTIONS = 3
+"""How often Airflow is asked what this run's tasks wrote: its client repeats each question for some 30 s itself."""
+
+log = logging.getLogger(__name__)
+
 
 def is_for_the_past(context: Context) -> bool:
     """True if this run is a backfill, or a scheduled run whose successor is already due (catch-up, a late clear)."""
@@ -61,12 +66,6 @@ def _successor(run: Any, dag: Any) -> datetime:
 def _fact(timetable: Any, name: str) -> Any:
     """An attribute of a timetable; Airflow below 3.2 has it with an underscore."""
     return getattr(timetable, name, None) or getattr(timetable, f"_{name}", None)
-
-
-QUESTIONS = 3
-"""How often Airflow is asked what this run's tasks wrote: its client repeats each question for some 30 s itself."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)

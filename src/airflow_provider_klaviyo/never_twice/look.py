@@ -14,6 +14,19 @@ from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancell
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.notes import IntentNote, SendNote
 
+T = TypeVar("T")
+
+SETTLE = 60.0
+"""Seconds after the end of a write within which its effect shows, if it was carried out at all: reads may lag."""
+
+PAUSE = 3.0
+"""Seconds between two looks."""
+
+CONFIRMED = 3
+"""How often in a row nothing must be found before something is written for the second time."""
+
+log = logging.getLogger(__name__)
+
 
 class Action(StrEnum):
     """What the protocol may decide."""
@@ -96,20 +109,6 @@ def before_send(status: str, remembered: Remembered, *, same_try: bool = False) 
     if status == CampaignStatus.SENT:
         return Action.ADOPT if remembered.intended else Action.REFUSE
     return Action.ADOPT
-
-
-T = TypeVar("T")
-
-SETTLE = 60.0
-"""Seconds after the end of a write within which its effect shows, if it was carried out at all: reads may lag."""
-
-PAUSE = 3.0
-"""Seconds between two looks."""
-
-CONFIRMED = 3
-"""How often in a row nothing must be found before something is written for the second time."""
-
-log = logging.getLogger(__name__)
 
 
 def now(hook: KlaviyoHook) -> float:

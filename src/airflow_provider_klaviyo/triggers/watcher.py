@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
 
+FIRED = "klaviyo_told"
+"""Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""
+
 
 class RecentCampaigns:
     """Campaigns that left ``Draft``: those on their way, and those that ended within :data:`LATELY`.
@@ -108,10 +111,6 @@ def _before(moment: str | None, other: datetime) -> bool:
         return moment is not None and datetime.fromisoformat(moment).astimezone(UTC) < other
     except (ValueError, OverflowError):
         return False
-
-
-FIRED = "klaviyo_told"
-"""Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""
 
 
 class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
