@@ -41,7 +41,7 @@ def test_a_slash_at_the_end_makes_no_other_asset() -> None:
         "klaviyo://UV5Ukk/campaign/{{ id }}",
     ],
 )
-def test_what_is_no_campaign_is_refused(uri: str) -> None:
+def test_what_is_not_a_campaign_is_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="klaviyo://<account id>/campaign/<campaign id>"):
         normalised(urlsplit(uri))
 

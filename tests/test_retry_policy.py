@@ -120,7 +120,7 @@ def test_a_dag_with_it_is_serialised_alike_at_every_parse_or_each_would_be_a_new
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_worker_tells_airflow_of_a_failed_try(error: KlaviyoApiError, message: dict[str, Any]) -> None:
+def test_what_a_worker_reports_to_airflow_of_a_failed_try(error: KlaviyoApiError, message: dict[str, Any]) -> None:
     task = KlaviyoSendCampaignOperator(task_id="send", campaign_id="C1", retries=3, retry_policy=KlaviyoRetryPolicy())
     told, _ = _handle_current_task_failed(failing(task), error, log=cast("Any", _Log()), context=None)
     assert {name: getattr(told, name) for name in message} == message

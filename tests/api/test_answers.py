@@ -60,7 +60,7 @@ def test_a_redirect_does_not_prove_that_a_post_was_not_carried_out(run: Run, sta
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
-def test_a_redirect_of_a_read_is_told_at_once(run: Run, status: int) -> None:
+def test_a_redirect_of_a_read_is_raised_at_once(run: Run, status: int) -> None:
     found, times = failure(run, get(), http(status, Location="https://www.klaviyo.com/login"))
     assert type(found) is KlaviyoApiError
     assert "connection's host" in str(found)
@@ -70,7 +70,7 @@ def test_a_redirect_of_a_read_is_told_at_once(run: Run, status: int) -> None:
 FOREIGN: dict[str, Any] = {
     "texts": {"errors": ["slow down"]},
     "one error": {"error": {"code": "429", "title": "Too Many Requests", "detail": "Slow down."}},
-    "errors that is no list": {"errors": {"code": "throttled", "title": "T", "detail": "D"}},
+    "errors that is not a list": {"errors": {"code": "throttled", "title": "T", "detail": "D"}},
     "a text": {"errors": "slow down"},
     "none": {"errors": []},
     "nothing": {"errors": None},

@@ -303,7 +303,7 @@ def test_both_hooks_have_the_same_methods_with_the_calls_own_signatures():
     ("method", "of_nothing"),
     [("get_template_of_message", None), ("get_template_id_of_message", None), ("get_image_id_of_message", None)],
 )
-def test_a_message_without_one_tells_none(klaviyo, run, method, of_nothing):
+def test_a_message_without_one_returns_none(klaviyo, run, method, of_nothing):
     created = KlaviyoHook().create_campaign(NEW, [email(subject="Hi") if "template" in method else sms(body="Hi")])
     [message] = KlaviyoHook().get_message_ids(created.id)
     assert run(REVISIONS[0], method, message)[0] is of_nothing

@@ -228,7 +228,7 @@ def test_one_coding_is_undone(run: Run, content: bytes, coding: str) -> None:
 
 
 @pytest.mark.parametrize(("content", "coding"), REFUSED.values(), ids=REFUSED.keys())
-def test_any_other_is_no_answer(run: Run, content: bytes, coding: str) -> None:
+def test_any_other_is_not_an_answer(run: Run, content: bytes, coding: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nContent-Encoding: {coding}\r\n\r\n"
     with Scripted(head.encode("latin-1") + content) as server, pytest.raises(KlaviyoAmbiguousWriteError):
         run(server.url, post())

@@ -45,7 +45,7 @@ def test_any_json_of_any_status_is_a_document_or_an_error_of_ours(status: int, b
         assert operation in str(found)
 
 
-def test_json_nested_without_end_is_no_crash() -> None:
+def test_json_nested_without_end_is_not_a_crash() -> None:
     deep = b"[" * 200_000
     with pytest.raises(KlaviyoApiError):
         read(build("get_lists"), Answer(200, {}, deep))

@@ -145,7 +145,7 @@ def test_a_datetime_as_python_and_jinja_print_it_is_read() -> None:
         ("equals(a," + "9" * 5000 + ")", "a number"),
     ],
 )
-def test_a_text_that_is_no_filter_is_refused_where_it_goes_wrong(text: str, says: str) -> None:
+def test_a_text_that_is_not_a_filter_is_refused_where_it_goes_wrong(text: str, says: str) -> None:
     with pytest.raises(KlaviyoValidationError) as refused:
         parse(text)
     assert says in refused.value.message

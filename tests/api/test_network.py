@@ -171,7 +171,7 @@ def test_a_bundle_that_cannot_be_used_is_an_error_that_names_the_variable_and_no
     assert server.paths == []
 
 
-def test_a_bundle_that_was_replaced_is_read_anew(
+def test_a_bundle_that_was_replaced_is_read_again(
     reach: Reach, server: TlsServer, certificate: Path, tmp_path: Path, environment: Environment
 ) -> None:
     file = make_certificate(tmp_path)
@@ -318,7 +318,7 @@ def test_a_variable_in_lower_case_beats_the_same_in_capitals_also_when_it_is_emp
 @pytest.mark.parametrize(
     "proxy", ["socks5://u:hunter2@proxy:1080", "ftp://hunter2@proxy", "http://", "http://h:hunter2", "a b hunter2", ":"]
 )
-def test_a_proxy_that_cannot_be_used_is_an_error_that_does_not_tell_its_password(
+def test_a_proxy_that_cannot_be_used_is_an_error_that_does_not_show_its_password(
     reach: Reach, proxy: str, environment: Environment
 ) -> None:
     environment.setenv("HTTPS_PROXY", proxy)
@@ -327,7 +327,7 @@ def test_a_proxy_that_cannot_be_used_is_an_error_that_does_not_tell_its_password
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_route_does_not_tell_the_password_of_its_proxy() -> None:
+def test_a_route_does_not_show_the_password_of_its_proxy() -> None:
     assert "hunter2" not in repr(Route("http://me:hunter2@proxy:1"))
 
 

@@ -1,4 +1,4 @@
-"""OAuth tokens: got once for all processes of a host, renewed in time, and told to nobody."""
+"""OAuth tokens: got once for all processes of a host, renewed in time, and shown to nobody."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_token_of_an_hour_is_not_used_in_its_last_minute(server: OAuthServer, 
     assert kept.good_until == pytest.approx(asked + 3540, abs=5)
 
 
-def test_a_token_whose_life_is_not_told_is_used_for_some_minutes(tmp_path: Path) -> None:
+def test_a_token_whose_life_is_not_given_is_used_for_some_minutes(tmp_path: Path) -> None:
     with Scripted(json_api(200, {"access_token": "access-1"})) as klaviyo:
         assert make(klaviyo.url, tmp_path).header() == make(klaviyo.url, tmp_path).header() == "Bearer access-1"
         assert len(klaviyo.requests) == 1
@@ -246,7 +246,7 @@ async def test_a_second_401_is_the_end_of_it_in_an_event_loop(server: OAuthServe
 # --- a replaced refresh token ----------------------------------------------------------------------------------------
 
 
-def test_a_replaced_refresh_token_is_used_from_then_on_and_told(
+def test_a_replaced_refresh_token_is_used_from_then_on_and_logged(
     server: OAuthServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.rotate = True

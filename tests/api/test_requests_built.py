@@ -27,7 +27,7 @@ def test_an_id_stays_one_segment_of_the_path_whatever_it_is(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, 5, ".", "..", ["x"]])
-def test_a_path_parameter_that_is_no_id_is_refused_by_name(value: Any) -> None:
+def test_a_path_parameter_that_is_not_an_id_is_refused_by_name(value: Any) -> None:
     with pytest.raises(KlaviyoValidationError, match="'id'") as caught:
         build("get_campaign", path_params={"id": value})
     assert caught.value.pointer == "id"

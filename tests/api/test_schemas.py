@@ -165,7 +165,7 @@ def test_an_operation_of_a_later_revision_is_refused_in_an_earlier_one():
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_every_operation_of_a_revision_can_be_checked(revision):
-    """A schema that refers to nothing, or is no schema, would raise."""
+    """A schema that refers to nothing, or is not a schema, would raise."""
     for operation in operations().values():
         if revision in operation.revisions:
             request_errors(operation.id, {}, {"data": {}}, revision)

@@ -156,7 +156,7 @@ def test_whole_characters_pass() -> None:
     check_text({"a": ["😀", "é", "\x00", 5, None, b"\xff"], "ключ": "\uffff"}, "")
 
 
-def test_a_name_that_is_not_known_is_told_in_text_that_can_be_printed() -> None:
+def test_a_name_that_is_not_known_is_shown_in_text_that_can_be_printed() -> None:
     with pytest.raises(KlaviyoValidationError) as caught:
         create(audiences={"included": [LIST], HALF: []})
     str(caught.value).encode()

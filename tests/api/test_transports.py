@@ -66,7 +66,7 @@ ODD: dict[str, Answer] = {
     "truncated body": http(200, b'{"data": {"type"', claims=5_000),
     "not HTTP": b"220 mail.example.com ESMTP\r\n",
     "body that is not JSON": http(200, b"<<< this is not JSON"),
-    "body that is no object": http(200, b"[1, 2]"),
+    "body that is not an object": http(200, b"[1, 2]"),
     "broken compression": http(200, b"not gzip", Content_Encoding="gzip"),
     "hang": hang,
     "reset after the request": reset,
@@ -185,7 +185,7 @@ FATAL: dict[str, tuple[bytes, type[KlaviyoApiError], str]] = {
 
 @pytest.mark.parametrize("made", [get, patch, post], ids=["GET", "PATCH", "POST"])
 @pytest.mark.parametrize(("answer", "kind", "words"), FATAL.values(), ids=FATAL.keys())
-def test_a_refusal_is_told_at_once_with_its_facts(
+def test_a_refusal_is_raised_at_once_with_its_facts(
     run: Run, made: Callable[[], Call[Any]], answer: bytes, kind: type[KlaviyoApiError], words: str
 ) -> None:
     with Scripted(answer) as server:
@@ -370,7 +370,7 @@ def test_any_2xx_is_success_where_no_document_is_published(run: Run, status: int
         assert run(server.url, call("tag_campaigns", path_params={"id": "T1"}, body={"data": []})).status == status
 
 
-def test_another_revision_than_asked_is_told(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_revision_than_asked_is_logged(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     answer = json_api(200, {"data": []}, **{"x-klaviyo-api-revision": "2026-07-15"})
     with Scripted(answer) as server:
         run(server.url, get())

@@ -52,7 +52,7 @@ def test_the_legal_maximum_is_that_of_fixed_windows_from_the_start_of_a_minute()
     assert legal(120, share=0.9) == 270
 
 
-def test_a_section_measured_anew_replaces_its_own_and_keeps_the_others(tmp_path: Path) -> None:
+def test_a_section_measured_again_replaces_its_own_and_keeps_the_others(tmp_path: Path) -> None:
     page, order = tmp_path / "page.md", ["one", "two", "three"]
 
     def rendered(name: str, figure: str) -> str:

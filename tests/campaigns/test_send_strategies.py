@@ -262,7 +262,7 @@ def test_the_ends_of_the_calendar_have_windows_too(year: str) -> None:
     | st.none()
     | st.text()
 )
-def test_whatever_klaviyo_tells_there_is_a_window_or_none_or_a_refusal(strategy: Any) -> None:
+def test_whatever_klaviyo_returns_there_is_a_window_or_none_or_a_refusal(strategy: Any) -> None:
     with suppress(KlaviyoValidationError):
         planned = window(strategy)
         assert planned is None or planned.first <= planned.last <= planned.over

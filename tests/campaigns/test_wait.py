@@ -114,7 +114,7 @@ def test_after_a_send_a_reading_that_contradicts_it_is_late_for_a_while_and_then
 
 
 @pytest.mark.parametrize("what", ["Draft", "404"])
-def test_a_reading_in_between_that_fits_begins_the_grace_anew(what: str) -> None:
+def test_a_reading_in_between_that_fits_begins_the_grace_again(what: str) -> None:
     wait = waiting(after_send=True)
     assert contradiction(wait, what, START) is None
     assert wait.after(seen("Sending"), START + 50) is None
@@ -123,7 +123,7 @@ def test_a_reading_in_between_that_fits_begins_the_grace_anew(what: str) -> None
     assert contradiction(wait, what, START + 2 * GRACE + 41) is not None
 
 
-def test_a_passing_error_in_between_does_not_begin_the_grace_anew() -> None:
+def test_a_passing_error_in_between_does_not_begin_the_grace_again() -> None:
     wait = waiting(after_send=True)
     assert contradiction(wait, "Draft", START) is None
     assert wait.after_failure(KlaviyoTransientError("x"), START + 30) is None
@@ -189,7 +189,7 @@ def test_a_campaign_that_goes_out_in_a_week_is_hardly_looked_at_until_then(statu
     assert now < week + 60, "the send itself is seen in time"
 
 
-def test_a_send_time_that_has_passed_or_is_not_told_is_looked_at_as_usual() -> None:
+def test_a_send_time_that_has_passed_or_is_not_given_is_looked_at_as_usual() -> None:
     wait = waiting()
     for observation in (seen("Scheduled", START - 100), seen("Scheduled"), seen("Sending", START + DAY)):
         wait.after(observation, START)

@@ -53,7 +53,7 @@ FACTS = {"kind": "KlaviyoAuthError", "message": "m", "status": 401, "code": None
         {**GOOD, "count": "many"},
     ],
 )
-def test_what_is_no_event_of_ours_is_refused_and_nothing_concluded(event: Any) -> None:
+def test_what_is_not_an_event_of_ours_is_refused_and_nothing_concluded(event: Any) -> None:
     with pytest.raises(KlaviyoError):
         raise_or_return(parse(event))
 

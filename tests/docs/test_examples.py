@@ -130,7 +130,7 @@ def _curl(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_sandbox_page_tells_every_option_and_fault() -> None:
+def test_the_sandbox_page_has_every_option_and_fault() -> None:
     text = (DOCS / "sandbox.md").read_text(encoding="utf-8")
     command = [sys.executable, "-c", "from airflow_provider_klaviyo.sandbox.cli import main; main()", "serve", "--help"]
     usage = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment()).stdout
@@ -139,7 +139,7 @@ def test_the_sandbox_page_tells_every_option_and_fault() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) - {"fault"} == set(FAULTS)
 
 
-def test_the_sandbox_page_tells_every_control(klaviyo: Klaviyo) -> None:
+def test_the_sandbox_page_has_every_control(klaviyo: Klaviyo) -> None:
     text = (DOCS / "sandbox.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`(?:GET|POST|DELETE) (/sandbox/\w+)`", text))
     server = (files("airflow_provider_klaviyo.sandbox") / "server.py").read_text(encoding="utf-8")

@@ -93,12 +93,12 @@ def test_every_row_of_a_table_with_tests_names_one() -> None:
             assert re.search(r"`tests/[\w/]+\.py::test_\w+`", row[-1]), row[0]
 
 
-def test_every_state_store_key_is_told_and_no_other() -> None:
+def test_every_state_store_key_is_on_the_page_and_no_other() -> None:
     keys = {kind.KEY for kind in (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote)}
     assert set(re.findall(r"^\| `(klaviyo_\w+)` \|", PAGE, re.MULTILINE)) == keys
 
 
-def test_every_error_is_told() -> None:
+def test_every_error_is_on_the_page() -> None:
     told = set(re.findall(r"Klaviyo\w+(?:Error|Failed)", PAGE))
     assert told == set(exceptions.__all__) - {"KlaviyoError", "KlaviyoApiError", "RefusalReason"}
 
@@ -206,7 +206,7 @@ def test_a_campaign_whose_notes_were_deleted_is_found_again_after_a_clear(klaviy
     assert klaviyo.counted()["create_campaign"] == 1
 
 
-def test_a_draft_that_was_deleted_in_klaviyo_is_made_anew_after_a_clear(klaviyo: Klaviyo) -> None:
+def test_a_draft_that_was_deleted_in_klaviyo_is_made_again_after_a_clear(klaviyo: Klaviyo) -> None:
     task = create()
     made = task.run()
     klaviyo.delete(made)

@@ -1,4 +1,4 @@
-"""What a connection means, and how it is told that it means nothing."""
+"""What a connection means, and the error when it means nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_missing_key_says_where_to_put_it(password: str | None) -> None:
 
 
 @pytest.mark.parametrize("password", ["AbC123", "Klaviyo-API-Key pk_x", "sk_live_123", "pk_a b", "pk_é", "Bearer xyz"])
-def test_what_is_no_private_key_is_refused_without_telling_it(password: str) -> None:
+def test_what_is_not_a_private_key_is_refused_without_showing_it(password: str) -> None:
     with pytest.raises(KlaviyoAuthError, match="Connection 'shop'") as caught:
         read(password=password)
     assert password not in str(caught.value)
@@ -198,7 +198,7 @@ def test_a_port_or_a_schema_that_makes_no_host_is_refused(fields: dict[str, Any]
 @pytest.mark.parametrize(
     "host", ["https://user:hunter2@a.klaviyo.com", "https://user:hun\nhunter2@a", "https://:hunter2@h", "pk_hunter2"]
 )
-def test_a_password_within_the_host_is_not_told(host: str) -> None:
+def test_a_password_within_the_host_is_not_shown(host: str) -> None:
     with pytest.raises(KlaviyoValidationError) as caught:
         read(host=host)
     assert "hunter2" not in str(caught.value)
@@ -258,7 +258,7 @@ def test_an_unknown_extra_is_refused_and_the_nearest_named(name: str, hint: str)
     assert caught.value.pointer == name
 
 
-def test_an_extra_that_is_no_object_is_refused() -> None:
+def test_an_extra_that_is_not_an_object_is_refused() -> None:
     with pytest.raises(KlaviyoValidationError):
         read(extra=["revision"])
 
@@ -302,7 +302,7 @@ def test_every_form_of_an_airflow_connection_gives_the_same_settings(
     assert facts(found) == (f"Klaviyo-API-Key {KEY}", "http://127.0.0.1:8025", "2026-07-15", 10.0, 30.0)
 
 
-def test_no_error_of_a_connection_tells_its_key() -> None:
+def test_no_error_of_a_connection_shows_its_key() -> None:
     wrong: list[dict[str, Any]] = [
         {"host": "http://example.com"},
         {"host": "x/y"},

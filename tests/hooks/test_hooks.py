@@ -84,7 +84,7 @@ def test_a_campaigns_whole_life_by_method(klaviyo: Klaviyo, call: Call) -> None:
 
 
 @both
-def test_a_missing_campaign_is_told_with_klaviyos_words(klaviyo: Klaviyo, call: Call) -> None:
+def test_a_missing_campaign_is_reported_in_klaviyos_words(klaviyo: Klaviyo, call: Call) -> None:
     with pytest.raises(KlaviyoNotFoundError, match="NOPE") as caught:
         call("get_campaign", {"campaign_id": "NOPE"})
     assert caught.value.status == 404

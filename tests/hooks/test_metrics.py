@@ -84,7 +84,7 @@ def test_waiting_for_ones_turn_is_timed(klaviyo: Klaviyo, statsd: StatsD) -> Non
     assert 100 < float(milliseconds) < 2000
 
 
-def test_the_poller_tells_how_many_waits_it_has(klaviyo: Klaviyo, statsd: StatsD) -> None:
+def test_the_poller_reports_how_many_waits_it_has(klaviyo: Klaviyo, statsd: StatsD) -> None:
     run(WAITS, klaviyo, statsd)
     gauges = [line for line in statsd.heard() if line.startswith("klaviyo.poller")]
     assert gauges == [f"klaviyo.poller.campaigns,conn_id=klaviyo_default:{waits}|g" for waits in (1, 2, 1, 0)]

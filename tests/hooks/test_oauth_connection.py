@@ -256,7 +256,7 @@ async def test_a_refused_app_is_an_error_of_ours_in_an_event_loop_too(
     assert refreshes(klaviyo) == 1
 
 
-def test_no_error_and_no_repr_of_an_app_tells_its_secrets() -> None:
+def test_no_error_and_no_repr_of_an_app_shows_its_secrets() -> None:
     def read(**fields: Any) -> Any:
         extra = {"oauth": NESTED, **fields.pop("extra", {})}
         connection = Connection(conn_id="shop", conn_type="klaviyo", login=CLIENT_ID, password=CLIENT_SECRET, **fields)

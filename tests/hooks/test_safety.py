@@ -178,7 +178,7 @@ def test_the_account_is_asked_for_once_in_the_life_of_a_hook(live: Klaviyo, conn
 
 
 @both
-def test_a_send_is_refused_when_the_account_cannot_be_told(klaviyo: Klaviyo, connect: Connect, call: Call) -> None:
+def test_a_send_is_refused_when_the_account_is_not_known(klaviyo: Klaviyo, connect: Connect, call: Call) -> None:
     connect(klaviyo.url, "pk_scopes_campaigns:read+campaigns:write", require_test_account=True)
     with pytest.raises(KlaviyoRefusedError, match=r"not known if this is one.*accounts:read"):
         call("send_campaign", {"campaign_id": DRAFT_EMAIL})
@@ -226,7 +226,7 @@ def test_the_test_button_says_that_sends_are_let_through(klaviyo: Klaviyo, conne
     assert "Sends are let through: the connection requires a test account" in KlaviyoHook().test_connection()[1]
 
 
-def test_the_test_button_says_that_sends_are_refused_when_the_account_cannot_be_told(
+def test_the_test_button_says_that_sends_are_refused_when_the_account_is_not_known(
     klaviyo: Klaviyo, connect: Connect
 ) -> None:
     connect(klaviyo.url, "pk_scopes_campaigns:read", require_test_account=True)

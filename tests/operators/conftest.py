@@ -26,7 +26,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hours]:
 
 @pytest.fixture
 def gateway(klaviyo: Klaviyo, connect: Connect) -> Iterator[Gateway]:
-    """What stands between ``klaviyo_default`` and the sandbox, and answers in its stead when it is told to."""
+    """What stands between ``klaviyo_default`` and the sandbox, and answers in its stead when a test has it do so."""
     from proof.gateway import Gateway
 
     with Gateway(klaviyo.url) as between:

@@ -108,7 +108,7 @@ def test_a_send_that_was_carried_out_is_the_tasks_own_whatever_was_answered(
 @replies
 @STORES
 @pytest.mark.parametrize("wait_until", ["sent", None])
-def test_a_send_that_was_not_carried_out_is_no_success_whatever_was_answered(
+def test_a_send_that_was_not_carried_out_is_not_a_success_whatever_was_answered(
     klaviyo: Klaviyo, gateway: Gateway, reply: str, durable: bool, wait_until: str | None
 ) -> None:
     gateway.answer("send_campaign", REPLIES[reply], committed=False)

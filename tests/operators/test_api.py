@@ -334,7 +334,7 @@ def test_a_post_that_was_not_answered_is_not_made_again_by_a_retry(klaviyo):
     assert len(klaviyo.requests("create_list")) == 1
 
 
-def test_after_a_clear_it_is_posted_anew(klaviyo):
+def test_after_a_clear_it_is_posted_again(klaviyo):
     klaviyo.fail("create_list", "drop_before_commit")
     task = api_task("create_list", body=LISTS)
     with pytest.raises(KlaviyoAmbiguousWriteError):

@@ -1,4 +1,4 @@
-"""What a person may get wrong: told at once, by field, value and remedy; and nothing half-made without its id."""
+"""What a person may get wrong: refused at once, by field, value and remedy; and nothing half-made without its id."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_wrong_key(klaviyo: Klaviyo, connect: Connect) -> None:
     assert nothing_made(klaviyo)
 
 
-def test_a_key_that_is_no_key_is_found_before_a_call(klaviyo: Klaviyo, connect: Connect) -> None:
+def test_a_key_that_is_not_a_key_is_found_before_a_call(klaviyo: Klaviyo, connect: Connect) -> None:
     connect(klaviyo.url, password="XyZ123")
     with pytest.raises(KlaviyoAuthError, match="klaviyo_default"):
         create().run()
@@ -285,7 +285,7 @@ def test_a_failure_after_the_making_names_the_campaign(klaviyo: Klaviyo, connect
     assert KEY not in str(caught.value)
 
 
-def test_a_conflict_tells_the_campaigns_state(klaviyo: Klaviyo) -> None:
+def test_a_conflict_names_the_campaigns_state(klaviyo: Klaviyo) -> None:
     klaviyo.send(DRAFT_EMAIL)
     klaviyo.wait_for_sends()
     with pytest.raises(KlaviyoRefusedError, match="Sent"):

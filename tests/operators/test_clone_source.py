@@ -107,7 +107,7 @@ def test_send_options_that_klaviyo_does_not_take_are_dropped_and_in_the_log(
     assert "send_options.quiet_hours" in caplog.text
 
 
-def test_nulls_of_a_source_are_no_values(klaviyo: Klaviyo, connect: Connect) -> None:
+def test_nulls_of_a_source_are_not_values(klaviyo: Klaviyo, connect: Connect) -> None:
     when = (datetime.now(UTC) + timedelta(days=3)).isoformat(timespec="seconds")
     strategy = {
         "method": "static",

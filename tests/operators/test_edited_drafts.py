@@ -189,7 +189,7 @@ def test_what_is_to_be_done_with_an_edited_draft_is_checked_when_the_dag_is_impo
 def test_an_edit_of_what_a_later_task_did_not_write_is_still_seen(
     klaviyo: Klaviyo, run: Run, person: KlaviyoHook
 ) -> None:
-    """Klaviyo's answer to the later write tells the edited field too."""
+    """Klaviyo's answer to the later write has the edited field too."""
     campaign_id = run.email()
     setting(audiences={"included": [OTHER_LIST]})(person, klaviyo, campaign_id)
     edit_subject(person, klaviyo, campaign_id)
@@ -280,7 +280,7 @@ def test_the_options_of_a_push_are_compared_and_its_image_stays_its_own(klaviyo:
     assert klaviyo.counted()["send_campaign"] == 1
 
 
-def test_our_own_later_writes_are_no_edits(klaviyo: Klaviyo, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_our_own_later_writes_are_not_edits(klaviyo: Klaviyo, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     campaign_id = run.email()
     changes: dict[str, Any] = {
         "name": "Renamed",
@@ -331,7 +331,7 @@ def test_no_xcom_has_content(klaviyo: Klaviyo, run: Run) -> None:
 
 
 @pytest.mark.parametrize(("settle", "late_reads"), [(30.0, 6), (0.0, 2)], ids=["fresh", "settled"])
-def test_a_read_that_lags_behind_our_own_write_is_no_edit(
+def test_a_read_that_lags_behind_our_own_write_is_not_an_edit(
     klaviyo: Klaviyo,
     run: Run,
     caplog: pytest.LogCaptureFixture,
@@ -365,7 +365,7 @@ def test_a_draft_that_was_not_edited_costs_no_further_request_and_no_wait(
     assert sum(counts[1].values()) == 4
 
 
-def test_a_template_that_only_has_another_time_is_no_edit(klaviyo: Klaviyo, run: Run, person: KlaviyoHook) -> None:
+def test_a_template_that_only_has_another_time_is_not_an_edit(klaviyo: Klaviyo, run: Run, person: KlaviyoHook) -> None:
     """Klaviyo itself may touch it."""
     campaign_id = run.email()
     template = str(klaviyo.template_of(campaign_id))
@@ -395,7 +395,7 @@ def test_a_key_without_the_scope_for_templates_is_enough(
     assert len(klaviyo.sends()) == 1
 
 
-def test_a_template_that_no_answer_told_is_read_if_the_key_may(klaviyo: Klaviyo, connect: Connect) -> None:
+def test_a_template_that_no_answer_had_is_read_if_the_key_may(klaviyo: Klaviyo, connect: Connect) -> None:
     bare = Resource("template", TEMPLATE)
     assert "<html" in with_attributes(KlaviyoHook(), bare).attributes["html"]
     connect(klaviyo.url, password="pk_scopes_campaigns:read+campaigns:write")

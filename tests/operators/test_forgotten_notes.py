@@ -265,7 +265,7 @@ def test_a_campaign_that_was_sent_keeps_the_template_that_a_cleared_task_gave_it
 
 
 @pytest.mark.parametrize("how", CLEARS[:2], ids=["keeps", "forgets"])
-def test_a_draft_is_assigned_its_template_anew_after_a_clear(klaviyo: Klaviyo, how: dict[str, bool]) -> None:
+def test_a_draft_is_assigned_its_template_again_after_a_clear(klaviyo: Klaviyo, how: dict[str, bool]) -> None:
     campaign_id = create().run()
     task = assign(campaign_id=campaign_id)
     task.run()
@@ -275,7 +275,7 @@ def test_a_draft_is_assigned_its_template_anew_after_a_clear(klaviyo: Klaviyo, h
 
 
 @pytest.mark.parametrize("how", CLEARS[:2], ids=["keeps", "forgets"])
-def test_any_post_is_made_anew_after_a_clear_and_not_by_the_retries_that_follow(
+def test_any_post_is_made_again_after_a_clear_and_not_by_the_retries_that_follow(
     klaviyo: Klaviyo, how: dict[str, bool]
 ) -> None:
     task = Task(lambda: KlaviyoApiOperator(task_id="call", operation="create_list", body=LISTS))
@@ -352,7 +352,7 @@ def test_a_first_send_and_a_retry_with_a_store_read_no_more_than_they_did(klaviy
 
 
 @pytest.mark.parametrize("durable", [True, False], ids=["store", "no store"])
-def test_a_campaign_that_went_out_to_other_audiences_is_not_made_anew_after_a_clear(
+def test_a_campaign_that_went_out_to_other_audiences_is_not_made_again_after_a_clear(
     klaviyo: Klaviyo, durable: bool
 ) -> None:
     """The DAG's audiences were changed before the clear: those who are in both would be mailed twice."""

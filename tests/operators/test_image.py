@@ -31,7 +31,7 @@ def test_a_lost_answer_is_made_up_for(klaviyo):
     assert KlaviyoHook().get_image_id_of_message(SMS_MESSAGE) == IMAGE
 
 
-def test_an_email_is_refused_and_told_where_its_images_are(klaviyo):
+def test_an_email_is_refused_and_the_error_says_where_its_images_are(klaviyo):
     with pytest.raises(KlaviyoValidationError, match=r"is an email.*in its template"):
         set_image(campaign_id=DRAFT_EMAIL).run()
     assert klaviyo.requests("update_image_for_campaign_message") == []

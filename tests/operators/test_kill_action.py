@@ -238,7 +238,7 @@ def test_a_kill_while_klaviyo_is_asked_to_send_stops_what_comes_of_it(klaviyo: K
 
 
 @pytest.mark.usefixtures("draft")
-def test_what_becomes_of_the_send_is_told_in_the_log(
+def test_what_becomes_of_the_send_is_in_the_log(
     klaviyo: Klaviyo, worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Killed):
@@ -263,7 +263,7 @@ def test_a_klaviyo_that_does_not_answer_holds_the_kill_up_for_less_than_airflows
 
 
 @pytest.mark.usefixtures("draft")
-def test_a_klaviyo_that_refuses_is_told_of_and_not_asked_again(
+def test_a_refusal_by_klaviyo_is_logged_and_not_asked_again(
     klaviyo: Klaviyo, worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     klaviyo.fail("cancel_campaign_send", "status_before_commit", status=409)

@@ -231,7 +231,7 @@ def test_assigning_keeps_both_template_ids(klaviyo: Klaviyo, by: str) -> None:
     assert task.ti.xcoms[LINK].endswith(campaign_id)
 
 
-def test_a_retry_keeps_the_template_and_a_clear_assigns_it_anew(klaviyo: Klaviyo) -> None:
+def test_a_retry_keeps_the_template_and_a_clear_assigns_it_again(klaviyo: Klaviyo) -> None:
     campaign_id = create().run()
     task = assign(campaign_id=campaign_id)
     task.run()
@@ -252,7 +252,7 @@ def test_after_the_send_the_same_task_again_keeps_the_template(klaviyo: Klaviyo)
     assert task.run() == campaign_id
 
 
-def test_a_template_for_a_campaign_that_is_no_draft_is_refused_before_the_call(klaviyo: Klaviyo) -> None:
+def test_a_template_for_a_campaign_that_is_not_a_draft_is_refused_before_the_call(klaviyo: Klaviyo) -> None:
     with pytest.raises(KlaviyoRefusedError, match=SENT):
         assign(campaign_id=SENT).run()
     assert klaviyo.counted()["assign_template_to_campaign_message"] == 0
@@ -388,7 +388,7 @@ def test_a_send_that_takes_too_long_times_out_and_the_next_try_waits_on(klaviyo:
     assert len(klaviyo.sends()) == 1
 
 
-def test_a_campaign_that_somebody_else_sent_is_refused_and_the_time_told(klaviyo: Klaviyo) -> None:
+def test_a_campaign_that_somebody_else_sent_is_refused_and_the_time_named(klaviyo: Klaviyo) -> None:
     with refused(RefusalReason.ALREADY_SENT, campaign_id=SENT, match=r"2026-01-05T09:00:00.*[Cc]lone"):
         send(campaign_id=SENT).run()
     assert klaviyo.counted()["send_campaign"] == 0
@@ -604,6 +604,6 @@ def test_the_key_is_in_no_log_no_xcom_no_note_no_trigger_and_no_error(
 
 
 @pytest.mark.parametrize("make", [clone, assign, estimate, send, cancel])
-def test_an_unknown_campaign_is_told_by_its_id(klaviyo: Klaviyo, make: Callable[..., Any]) -> None:
+def test_an_unknown_campaign_is_named_by_its_id(klaviyo: Klaviyo, make: Callable[..., Any]) -> None:
     with pytest.raises(KlaviyoNotFoundError, match="NOPE"):
         make(campaign_id="NOPE").run()

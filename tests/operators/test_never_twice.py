@@ -252,7 +252,7 @@ def test_the_same_task_again_goes_on_with_its_campaign(
 
 @makers
 @STORES
-def test_after_a_clear_the_campaign_is_adopted_or_made_anew_as_on_clear_says(
+def test_after_a_clear_the_campaign_is_adopted_or_made_again_as_on_clear_says(
     klaviyo: Klaviyo, make: Callable[..., Task], operation: str, durable: bool
 ) -> None:
     adopting = make(on_clear="adopt", durable=durable)

@@ -338,7 +338,7 @@ def test_none_among_a_task_groups_own_values_is_not_given(klaviyo: Klaviyo) -> N
 
 
 def test_a_bound_that_is_gone_when_the_task_comes_back_from_the_triggerer(klaviyo: Klaviyo) -> None:
-    """The operator is made and rendered anew; what its upstream task returned may be gone by then."""
+    """The operator is made and rendered again; what its upstream task returned may be gone by then."""
     event = {"campaign_id": DRAFT_EMAIL, "outcome": "done", "status": "complete", "count": 9_999_999}
     task, context = rendered(lambda out: estimate(maximum=out, deferrable=True), None)
     with pytest.raises(KlaviyoValidationError, match="maximum is None after rendering"):

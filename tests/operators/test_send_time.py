@@ -1,4 +1,4 @@
-"""What the send task makes of a draft's send time, however it is told."""
+"""What the send task makes of a draft's send time, in every form it may have."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_time_that_has_passed_everywhere_is_not_sent(
 
 
 @pytest.mark.parametrize(("strategy", "field"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
-def test_a_time_that_has_passed_is_known_in_whatever_form_klaviyo_tells_it(
+def test_a_time_that_has_passed_is_known_in_whatever_form_klaviyo_returns_it(
     klaviyo: Klaviyo, connect: Callable[..., None], strategy: Callable[[], dict[str, Any]], field: str
 ) -> None:
     with Amending(klaviyo.url, amending_campaign(DRAFT_EMAIL, send_strategy=strategy())) as server:

@@ -1,4 +1,4 @@
-"""Every DAG parse and every task start imports the provider anew, so what it imports is counted.
+"""Every DAG parse and every task start imports the provider again, so what it imports is counted.
 
 Each measurement runs in a fresh interpreter and is what the provider adds to the names that every DAG file takes from
 ``airflow.sdk``. Its time is a share of what those names cost in the same interpreter, so that neither a slow machine

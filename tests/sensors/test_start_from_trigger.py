@@ -83,7 +83,7 @@ async def test_it_waits_as_any_other(klaviyo: Klaviyo) -> None:
     assert (event["campaign_id"], event["outcome"]) == (SENT, "done")
 
 
-async def test_a_triggerer_that_starts_anew_does_not_move_the_deadline(klaviyo: Klaviyo) -> None:
+async def test_a_triggerer_that_starts_again_does_not_move_the_deadline(klaviyo: Klaviyo) -> None:
     arguments = beginning(campaign_id=DRAFT_EMAIL, timeout=2, poke_interval=0.2)
     first_deferred = time.time() - 1.5
     for _ in range(2):

@@ -143,7 +143,7 @@ class Task:
         return operator.resume_execution(deferred.method_name, {"event": event}, context)
 
     def clear(self, *, forgets: bool = False, running: bool = False) -> None:
-        """What a person's clear of this task does: the tries begin anew, and the run counts one clear more.
+        """What a person's clear of this task does: the tries begin again, and the run counts one clear more.
 
         :param forgets: whether the notes go, as they do by default from Airflow 3.4 on.
         :param running: the task runs: Airflow ends its process and starts the next try, but no new tries are given.

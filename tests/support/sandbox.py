@@ -1,4 +1,4 @@
-"""The sandbox as tests see it: what it was asked, what it sent, and what it is told to do wrong."""
+"""The sandbox as tests see it: what it was asked, what it sent, and what it is made to do wrong."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ABOUT_THE_TASK = ("durable", "retries", "run")
 
 
 def task(operator: Any, arguments: dict[str, Any]) -> Task:
-    """A task whose operator is made anew for each try; what is about the task itself goes to :class:`Task`."""
+    """A task whose operator is made again for each try; what is about the task itself goes to :class:`Task`."""
     about = {name: arguments.pop(name) for name in ABOUT_THE_TASK if name in arguments}
     return Task(lambda: operator(**{"task_id": "task", **arguments}), **about)
 

@@ -263,7 +263,7 @@ async def test_two_assets_with_the_same_trigger_are_watched_without_memory(klavi
     assert [event["status"] for event in fired] == ["Sent"]
 
 
-def test_airflow_can_make_it_anew_from_what_it_stores() -> None:
+def test_airflow_can_make_it_again_from_what_it_stores() -> None:
     path, arguments = watcher(statuses=["Sent"], channel="sms", name_contains="x").serialize()
     assert path == "airflow_provider_klaviyo.triggers.watcher.KlaviyoCampaignStatusEventTrigger"
     again = KlaviyoCampaignStatusEventTrigger(**arguments)

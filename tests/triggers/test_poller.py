@@ -269,7 +269,7 @@ class MarkedLog:
             self.is_full.set()
 
 
-async def test_each_tasks_log_tells_of_its_own_campaign_only(klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_tasks_log_has_its_own_campaign_only(klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the triggerer, a log line belongs to the task whose marks are bound where it is written."""
 
     async def logged(campaign_id: str) -> Event:
@@ -314,7 +314,7 @@ ODD: dict[str, Any] = {
     "status is null": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "status": None}}]},
     "status is a list": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "status": ["Sent"]}}]},
     "send time is a number": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "send_time": 5}}]},
-    "send time is no time": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "send_time": "soon"}}]},
+    "send time is not a time": {"data": [{**ONE, "attributes": {**ATTRIBUTES, "send_time": "soon"}}]},
     "links is a number": {"data": [ONE], "links": 5},
     "a link with a NUL": {"data": [ONE], "links": {"next": "/api/campaigns?\0"}},
     "a link with a lone surrogate": {"data": [ONE], "links": {"next": "/api/campaigns?\ud800"}},

@@ -141,7 +141,7 @@ def get_campaign_tag_ids(campaign_id: str) -> Call[list[str]]:
 
 
 def get_messages(campaign_id: str) -> Call[list[Resource]]:
-    """The messages of a campaign, telling for each which template it has."""
+    """The messages of a campaign, each with the id of its template."""
     messages, _ = yield from get_messages_and_templates(campaign_id)
     return messages
 
@@ -160,7 +160,7 @@ def get_message_ids(campaign_id: str) -> Call[list[str]]:
 
 
 def get_message(message_id: str) -> Call[Resource]:
-    """One message, telling which template it has."""
+    """One message, with the id of its template."""
     document = yield build("get_campaign_message", path_params={"id": message_id}, query={"include": ["template"]})
     return document.about("campaign-message", message_id)
 
@@ -255,7 +255,7 @@ def get_template(template_id: str) -> Call[Resource]:
 
 
 def start_estimation(campaign_id: str) -> Call[None]:
-    """Have the recipients counted afresh. Posting it twice only counts twice."""
+    """Have the recipients counted again. Posting it twice only counts twice."""
     body = _data("campaign-recipient-estimation-job", None, campaign_id)
     document = yield build("refresh_campaign_recipient_estimation", body=body)
     document.about("campaign-recipient-estimation-job", campaign_id)

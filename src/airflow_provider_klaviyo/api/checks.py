@@ -1,6 +1,6 @@
-"""Does a call follow what Klaviyo publishes? Looked at before it is made, for calls that name their operation freely.
+"""Checks a call against what Klaviyo publishes, before it is made: for calls that name their operation freely.
 
-:func:`check_names` is cheap enough for the import of a DAG. :func:`check_call` looks at everything; for a body it
+:func:`check_names` is cheap enough for the import of a DAG. :func:`check_call` checks everything; for a body it
 loads the large document of the revision (about 10 ms, once per process) and the ``jsonschema`` library.
 """
 
@@ -143,7 +143,7 @@ def check_filter(operation: str, given: Filter, revision: str | None = None) -> 
 
 
 def facts(operation: str, revision: str | None = None) -> Mapping[str, Any]:
-    """What the document of a revision says of one operation: ``query`` parameters, ``filters``, ``body``, ``answer``.
+    """What the document of a revision has for one operation: ``query`` parameters, ``filters``, ``body``, ``answer``.
 
     :param revision: API revision; ``None``, or one without a document here: the newest that has the operation counts.
     """

@@ -137,7 +137,7 @@ class Document:
 
     @property
     def resource_or_none(self) -> Resource | None:
-        """The one resource it holds; ``None`` when there is none: then it says ``null``."""
+        """The one resource it holds; ``None`` when its ``data`` is ``null``."""
         return None if self.body.get("data", "") is None else self.resource
 
     def about(self, kind: str, resource_id: str | None = None) -> Resource:
@@ -194,7 +194,7 @@ class Document:
 
 
 def read(request: Request, answer: Answer) -> Document:
-    """Tell a success from a failure.
+    """Return the document of a success; raise the error that a failure stands for.
 
     :raises KlaviyoApiError: of the type that the status stands for. A write whose answer leaves open whether it was
         carried out is a :class:`KlaviyoAmbiguousWriteError`: a 5xx; a redirect; a refusal that is not in Klaviyo's own

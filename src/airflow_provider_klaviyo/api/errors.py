@@ -57,7 +57,7 @@ class KlaviyoApiError(KlaviyoError):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What Klaviyo says beside an error, the first that has any: ``{"duplicate_profile_id": …}``; or ``{}``."""
+        """What Klaviyo adds to an error (the first that has any): ``{"duplicate_profile_id": …}``; or ``{}``."""
         metas = (error.get("meta") for error in self.errors)
         return next((dict(meta) for meta in metas if meta and isinstance(meta, Mapping)), {})
 
@@ -89,7 +89,7 @@ class KlaviyoConflictError(KlaviyoApiError):
 
 
 class KlaviyoRateLimitError(KlaviyoApiError):
-    """429, and waiting it out here would take too long; ``retry_after`` says how long."""
+    """429, and waiting it out here would take too long; ``retry_after`` has the seconds."""
 
 
 class KlaviyoTransientError(KlaviyoApiError):

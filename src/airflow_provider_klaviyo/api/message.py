@@ -113,7 +113,7 @@ def _form(request: Request) -> tuple[bytes, str]:
 
 
 def check_revision(settings: ClientSettings, document: Document) -> Document:
-    """Say so when Klaviyo applied another revision than asked: its answers may then have another shape."""
+    """Log a warning if Klaviyo applied another revision than asked: its answers may then have another shape."""
     if document.revision and document.revision != settings.revision:
         log.warning(
             "Klaviyo applied API revision %s, not %s as asked. Check 'revision' in the connection's extra.",

@@ -1,4 +1,4 @@
-"""What the environment says of the way to Klaviyo, read once for all transports: the proxy, and whom to trust.
+"""The way to Klaviyo as the environment has it, read once for all transports: the proxy, and whom to trust.
 
 ``requests`` and ``httpx`` read different variables by themselves; so they are given the values, and read none.
 """

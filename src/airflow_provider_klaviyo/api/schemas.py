@@ -1,4 +1,4 @@
-"""Do a request and an answer follow Klaviyo's published documents?
+"""Checks requests and answers against Klaviyo's published documents.
 
 The documents are OpenAPI 3.0. They are read here as JSON Schema with four differences:
 
@@ -106,7 +106,7 @@ def answer_errors(
 
 @cache
 def published(operation_id: str, revision: str) -> Mapping[str, Any]:
-    """What the document says of an operation: ``query``, ``filters``, ``body`` and ``answer``.
+    """What the document has for an operation: ``query``, ``filters``, ``body`` and ``answer``.
 
     Read from the operation's own line: half a millisecond, where the whole document takes ten.
 

@@ -19,7 +19,7 @@ from typing import TypeGuard
 from airflow_provider_klaviyo.api import private
 
 LONGEST_LIFE = 86_400.0
-"""Seconds for which an access token is used at most, whatever is said of it. Klaviyo's are good for an hour."""
+"""Seconds for which an access token is used at most, whatever it claims. Klaviyo's are good for an hour."""
 
 PAUSE = 0.05
 """Seconds between two tries to get a lock."""

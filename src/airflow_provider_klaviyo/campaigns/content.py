@@ -1,4 +1,4 @@
-"""What a campaign says: one function per kind of message.
+"""What a campaign contains: one function per kind of message.
 
 Each returns a plain dict that a DAG hands to an operator as an item of ``messages``. Any argument may be Jinja. What is
 not given is left out, so that the account's defaults apply. Klaviyo's own tags look like Jinja: keep Airflow from
@@ -243,7 +243,7 @@ def email(
     bcc_email: str | None = None,
     label: str | None = None,
 ) -> dict[str, Any]:
-    """An e-mail, as far as a campaign says it: its body comes from the template that is assigned to the message.
+    """An e-mail, as far as a campaign holds it: its body comes from the template that is assigned to the message.
 
     :param from_email: must be a verified sender of the account.
     :param from_label: the sender's name as recipients see it.

@@ -37,7 +37,7 @@ with DAG("waiting_deadline", schedule=None, params={"ids": []}):
         task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=20
     )
 
-# Airflow's triggerer reads the whole DAG anew for each task that starts from its trigger: large DAGs would hold it up.
+# Airflow's triggerer reads the whole DAG again for each task that starts from its trigger: large DAGs would hold it up.
 for part in range(50):
     with DAG(f"waiting_part_{part}", schedule=None, params={"ids": []}, max_active_tasks=1000):
         for number in range(20):
