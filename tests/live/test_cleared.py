@@ -36,6 +36,7 @@ def clear_and_wait(airflow: LocalAirflow, dag_id: str, run_id: str, *task_ids: s
     return airflow.task_states(dag_id, run_id)
 
 
+@pytest.mark.thorough
 def test_each_task_of_a_sent_run_ends_well_when_it_alone_is_cleared(airflow: LocalAirflow, sandbox: Sandbox) -> None:
     run_id = airflow.trigger(LIFECYCLE)
     assert airflow.wait_for(LIFECYCLE, run_id) == "success"
@@ -50,7 +51,9 @@ def test_each_task_of_a_sent_run_ends_well_when_it_alone_is_cleared(airflow: Loc
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "prefix"), [("mapped_brands", ""), ("mapped_brand_groups", "brand.")], ids=["tasks", "groups"]
+    ("dag_id", "prefix"),
+    [("mapped_brands", ""), pytest.param("mapped_brand_groups", "brand.", marks=pytest.mark.thorough)],
+    ids=["tasks", "groups"],
 )
 def test_a_mapped_list_that_a_clear_reorders_sends_each_campaign_once(
     airflow: LocalAirflow, sandbox: Sandbox, dag_id: str, prefix: str

@@ -32,6 +32,7 @@ def test_one_send_is_a_success_and_is_shown(
     assert "   1  send_campaign\n" in shown
 
 
+@pytest.mark.thorough
 def test_a_second_send_is_a_failure(sandbox: Sandbox, airflow: LocalAirflow) -> None:
     httpx.post(
         f"{sandbox.url}/api/campaign-send-jobs",

@@ -36,6 +36,7 @@ def test_an_edited_draft_is_refused_and_the_other_one_is_sent(airflow: LocalAirf
     assert len(posted(sandbox)) == 1
 
 
+@pytest.mark.thorough
 def test_an_edited_template_is_named_in_the_log_of_the_send(airflow: LocalAirflow, sandbox: Sandbox) -> None:
     run_id = airflow.trigger("edited_template")
     assert airflow.wait_for("edited_template", run_id) == "success"

@@ -33,13 +33,14 @@ def test_a_run_ends_and_shows_states_xcoms_and_logs(airflow: LocalAirflow) -> No
     assert "Returned value was: 4" in airflow.task_log("harness_defer", run_id, "double", map_index=1)
 
 
+@pytest.mark.thorough
 def test_a_deferred_task_survives_kill_9_of_the_triggerer(airflow: LocalAirflow) -> None:
-    run_id = airflow.trigger("harness_defer", conf=in_seconds(10))
+    run_id = airflow.trigger("harness_defer", conf=in_seconds(4))
     airflow.wait_for_task("harness_defer", run_id, "wait", ["deferred"])
     killed = airflow.pid("triggerer")
     airflow.kill("triggerer", signal.SIGKILL)
     assert session_members([killed]) == []
-    time.sleep(10)
+    time.sleep(4)
     assert airflow.task_states("harness_defer", run_id)["wait"] == "deferred"
     airflow.start("triggerer")
     assert airflow.wait_for("harness_defer", run_id) == "success"
@@ -54,6 +55,7 @@ def test_a_killed_task_process_is_retried(airflow: LocalAirflow) -> None:
     assert airflow.xcom("harness_hang_once", run_id, "hang_once") == 2
 
 
+@pytest.mark.thorough
 def test_a_task_whose_scheduler_and_worker_died_is_retried(airflow: LocalAirflow) -> None:
     run_id = airflow.trigger("harness_hang_once")
     airflow.wait_for_task("harness_hang_once", run_id, "hang_once", ["running"])
@@ -80,6 +82,7 @@ def test_a_backfill_makes_one_run_a_day(airflow: LocalAirflow) -> None:
     assert {airflow.wait_for("harness_defer", run_id) for run_id in run_ids} == {"success"}
 
 
+@pytest.mark.thorough
 def test_a_backfill_whose_request_was_cut_off_half_way_is_taken_up(
     airflow: LocalAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

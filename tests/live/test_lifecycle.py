@@ -93,6 +93,7 @@ def test_a_wait_is_deferred_and_survives_kill_9_of_the_triggerer(airflow: LocalA
     assert len(calls(sandbox, "send_campaign")) == 1
 
 
+@pytest.mark.thorough
 def test_a_send_whose_answer_was_lost_is_found_and_not_repeated(airflow: LocalAirflow, sandbox: Sandbox) -> None:
     fault = {"operation": "send_campaign", "fault": "drop_after_commit", "times": 1}
     httpx.post(f"{sandbox.url}/sandbox/faults", json=fault).raise_for_status()
@@ -104,6 +105,7 @@ def test_a_send_whose_answer_was_lost_is_found_and_not_repeated(airflow: LocalAi
     assert "did not answer" in airflow.task_log(LIFECYCLE, run_id, "send")
 
 
+@pytest.mark.thorough
 def test_every_operator_and_sensor_also_works_in_the_worker(airflow: LocalAirflow, sandbox: Sandbox) -> None:
     run_id = airflow.trigger("in_the_worker")
     assert airflow.wait_for("in_the_worker", run_id) == "success"
@@ -121,6 +123,7 @@ def test_too_few_recipients_stop_the_run_before_the_send(airflow: LocalAirflow, 
     assert "this task allows at least 1,000,000" in airflow.task_log("in_the_worker", run_id, "estimate")
 
 
+@pytest.mark.thorough
 def test_a_scheduled_send_is_reverted_to_a_draft(airflow: LocalAirflow, sandbox: Sandbox, hook: KlaviyoHook) -> None:
     run_id = airflow.trigger("scheduled_then_cancelled")
     assert airflow.wait_for("scheduled_then_cancelled", run_id) == "success"

@@ -21,6 +21,9 @@ from tests.support.airflow_versions import since_airflow
 pytestmark = since_airflow("3.3", "start_from_trigger")
 
 DAGS = Path(__file__).parent / "waiting_dags"
+TIMEOUT = 20
+"""Of the DAG ``waiting_deadline``, in seconds."""
+
 SOURCE = "01H5QQV9F57XJHJDMD86RX4QM5"
 
 
@@ -89,6 +92,7 @@ def test_tasks_begin_and_wait_without_a_worker(waiting: LocalAirflow, account: A
     assert f"{never} was not done in time" in waiting.task_log("waiting_from_trigger", run_id, "too_late")
 
 
+@pytest.mark.thorough
 def test_the_deadline_stays_where_it_was_when_the_triggerer_dies(waiting: LocalAirflow, account: Account) -> None:
     ids = account.clones(2)
     run_id = waiting.trigger("waiting_deadline", conf={"ids": ids})
@@ -97,11 +101,14 @@ def test_the_deadline_stays_where_it_was_when_the_triggerer_dies(waiting: LocalA
     time.sleep(5)
     waiting.kill("triggerer", signal.SIGKILL)
     waiting.start("triggerer")
+    started_anew = time.monotonic()
     assert waiting.wait_for("waiting_deadline", run_id) == "failed"
-    assert 18 < time.monotonic() - began < 35
+    assert time.monotonic() - began > TIMEOUT - 2
+    assert time.monotonic() - started_anew < TIMEOUT
     assert "was not done in time" in waiting.task_log("waiting_deadline", run_id, "wait")
 
 
+@pytest.mark.thorough
 def test_a_campaign_that_ends_updates_an_asset_also_while_the_triggerer_is_down(
     waiting: LocalAirflow, account: Account
 ) -> None:
@@ -113,7 +120,7 @@ def test_a_campaign_that_ends_updates_an_asset_also_while_the_triggerer_is_down(
     time.sleep(5)
     account.send(first)
     wait_until(lambda: f"{first}:Sent" in events("klaviyo_campaigns_ended"))
-    assert f"{first}:Sent" in events("klaviyo_campaigns_sent")
+    wait_until(lambda: f"{first}:Sent" in events("klaviyo_campaigns_sent"))
     waiting.kill("triggerer", signal.SIGKILL)
     account.send(second)
     time.sleep(8)
@@ -124,6 +131,7 @@ def test_a_campaign_that_ends_updates_an_asset_also_while_the_triggerer_is_down(
     assert "01GMRWDSA0ARTAKE1SFX8JGXAY:Sent" not in fired
 
 
+@pytest.mark.thorough
 def test_a_thousand_waits_cost_ten_requests_a_round(waiting: LocalAirflow, account: Account) -> None:
     ids = account.clones(1000)
     waiting.wait_ready(*(f"waiting_part_{part}" for part in range(50)))
@@ -136,13 +144,13 @@ def test_a_thousand_waits_cost_ten_requests_a_round(waiting: LocalAirflow, accou
     time.sleep(60)
     rounds = (len(lists(account)) - before) / 2
     account.send(*ids)
-    sent = time.monotonic()
-    wait_until(lambda: deferred(waiting) == 0, seconds=120)
-    took = time.monotonic() - sent
+    sent, asked = time.monotonic(), len(lists(account))
+    wait_until(lambda: deferred(waiting) == 0, seconds=300)
+    took, rounds_to_end = time.monotonic() - sent, (len(lists(account)) - asked) / 12
     held_up = blocks(waiting)[len(held_up) :]
     print(f"{rounds} requests a round; the last event {took:.1f} s after the last send; loop held up (s): {held_up}")
     assert rounds <= 12
-    assert took < 60
+    assert rounds_to_end <= 3
 
 
 def lists(account: Account) -> list[dict[str, Any]]:

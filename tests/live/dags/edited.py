@@ -10,6 +10,9 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoCreateCampaignOperator,
     KlaviyoSendCampaignOperator,
 )
+from airflow_provider_klaviyo.resume import looking
+
+looking.SETTLE = looking.PAUSE = 1.0  # the sandbox shows at once what was written
 
 with DAG("edited_drafts", schedule=None):
 

@@ -31,7 +31,7 @@ with DAG("send_that_is_killed", schedule=None, start_date=ALWAYS, params={"at": 
     )
     assign >> deferred
 
-# Four minutes: who looks at a campaign on Klaviyo's schedule looks again after half of the time that is left. A task
+# Two minutes: who looks at a campaign on Klaviyo's schedule looks again after half of the time that is left. A task
 # that is cleared while it runs is taken up at once, or, where a busy scheduler missed its heartbeat, after retry_delay.
 with DAG("send_that_is_killed_in_its_worker", schedule=None, start_date=ALWAYS):
     create = KlaviyoCreateCampaignOperator(
@@ -39,7 +39,7 @@ with DAG("send_that_is_killed_in_its_worker", schedule=None, start_date=ALWAYS):
         name="Killed in its worker {{ run_id }}",
         audiences={"included": ["Y6nRLr"]},
         messages=[email(subject="Never")],
-        send_strategy=static("{{ macros.datetime.now(macros.dateutil.tz.UTC) + macros.timedelta(minutes=4) }}"),
+        send_strategy=static("{{ macros.datetime.now(macros.dateutil.tz.UTC) + macros.timedelta(minutes=2) }}"),
     )
     assign = KlaviyoAssignTemplateOperator(task_id="assign", campaign_id=create.output, template_id="RipRmi")
     running = KlaviyoSendCampaignOperator(

@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
 )
 from airflow_provider_klaviyo.resume import looking
 
-looking.SETTLE = 5.0  # the sandbox shows at once what was written
+looking.SETTLE = looking.PAUSE = 1.0  # the sandbox shows at once what was written
 
 LISTS = {"A": "Y6nRLr", "B": "WEmgye", "X": "YzykDM"}
 
