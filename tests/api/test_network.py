@@ -6,9 +6,11 @@ Real TLS with a certificate that only the variables make trusted, and a real pro
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,7 +243,7 @@ def test_this_machine_is_never_reached_through_a_proxy(
     assert len(server.paths) == 1
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted", "brief_pauses")
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize(
     ("hosts", "is_direct"),
@@ -271,8 +273,17 @@ def test_hosts_of_no_proxy_are_reached_directly(
     hosts: str,
     is_direct: bool,
     environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Directly, the name does not lead anywhere."""
+    """Directly, the name does not lead anywhere, which some resolvers take seconds to find out."""
+    look_up = socket.getaddrinfo
+
+    def leads_nowhere(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host in (HOST, HOST.encode()):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", leads_nowhere)
     environment.setenv("HTTPS_PROXY", proxy.url)
     environment.setenv(variable, hosts)
     if is_direct:

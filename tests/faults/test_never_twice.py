@@ -62,7 +62,10 @@ def test_reads_that_lag_are_not_believed(bench: Bench, subject: str, point: Poin
     assert_once(bench.carry_out(one(subject, point, cut, stale=3)))
 
 
-@pytest.mark.parametrize("subject", KILLED)
+@pytest.mark.parametrize(
+    "subject",
+    [pytest.param(subject, marks=() if subject == "create" else pytest.mark.thorough) for subject in KILLED],
+)
 def test_a_process_may_die_anywhere(bench: Bench, subject: str) -> None:
     points = passages(bench.carry_out(Schedule(subject, Plan, "undisturbed")).seen)
     deaths = [case for case in exhaustive(subject, points) if case.title.startswith("kill") and case.restart == "retry"]
@@ -131,7 +134,7 @@ def test_audiences_that_change_before_the_retry_are_written_to_the_same_campaign
 
 @STORES
 @pytest.mark.parametrize("skews", SKEWS, ids=str)
-@pytest.mark.parametrize("stale", [0, 3])
+@pytest.mark.parametrize("stale", [pytest.param(0, marks=pytest.mark.thorough), 3])
 @pytest.mark.parametrize("point", [CREATE, SEND, AFTER_CREATE, AFTER_SEND], ids=str)
 def test_clocks_that_are_ten_minutes_apart_do_not_matter(
     bench: Bench, subject: str, skews: tuple[float, ...], stale: int, point: Point
@@ -184,7 +187,9 @@ def test_nothing_is_sent_when_the_guard_refuses(bench: Bench, cut: str) -> None:
     assert (outcome.violations, outcome.accepted, outcome.ended) == ([], 0, "surfaced")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=pytest.mark.thorough if seed >= 20 else ()) for seed in range(40)]
+)
 def test_one_to_three_faults_at_random(bench: Bench, seed: int) -> None:
     outcome = bench.carry_out(seeded(seed, SENDERS[seed % len(SENDERS)], points=42))
     assert (outcome.violations, outcome.unfired) == ([], 0), str(outcome.happened)

@@ -107,7 +107,7 @@ def test_a_send_that_was_carried_out_is_the_tasks_own_whatever_was_answered(
 
 @replies
 @STORES
-@pytest.mark.parametrize("wait_until", ["sent", None])
+@pytest.mark.parametrize("wait_until", ["sent", pytest.param(None, marks=pytest.mark.thorough)])
 def test_a_send_that_was_not_carried_out_is_not_a_success_whatever_was_answered(
     klaviyo: Klaviyo, gateway: Gateway, reply: str, durable: bool, wait_until: str | None
 ) -> None:

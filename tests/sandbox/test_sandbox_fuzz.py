@@ -73,13 +73,16 @@ def state(target: Target) -> str:
     return json.dumps([server.klaviyo.store.to_json(), server.faults.rows()])
 
 
+@pytest.mark.parametrize(
+    "revisions", [REVISIONS[-1:], pytest.param(REVISIONS, marks=pytest.mark.thorough)], ids=["newest", "all"]
+)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_request_is_met_by_a_failure_or_leaves_half_of_itself(target, seed):
+def test_no_request_is_met_by_a_failure_or_leaves_half_of_itself(target, seed, revisions):
     chance = random.Random(seed)
     klaviyo = target.sandbox._server.klaviyo
     statuses: Counter[int] = Counter()
     committed = 0
-    for revision in REVISIONS:
+    for revision in revisions:
         known = prepare(klaviyo)
         mutations = Mutations(revision, seed, known)
         names = [name for name, operation in operations().items() if revision in operation.revisions]
@@ -95,9 +98,9 @@ def test_no_request_is_met_by_a_failure_or_leaves_half_of_itself(target, seed):
                     after = state(target)
                 before = after
             known |= latest(klaviyo)
-    assert committed > 50, statuses
-    assert statuses[200] > 500, statuses
-    assert statuses[400] > 500, statuses
+    assert committed > 12 * len(revisions), statuses
+    assert statuses[200] > 120 * len(revisions), statuses
+    assert statuses[400] > 120 * len(revisions), statuses
 
 
 def latest(klaviyo: Any) -> dict[str, str]:
