@@ -6,7 +6,7 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 OLDEST := .venv-oldest/bin
 OLDEST_READY := .venv-oldest/.ready
-OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/packaging tests/resume \
+OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/never_twice tests/packaging \
 	tests/sensors tests/triggers $(wildcard tests/test_*.py)
 OLDEST_IS_FROM := 2025-09-01
 NEWER_THAN_OLDEST := klaviyo-api time-machine

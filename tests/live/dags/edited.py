@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, task
-from airflow_provider_klaviyo.resume import looking
 
 from airflow_provider_klaviyo.campaigns import email, sms
 from airflow_provider_klaviyo.never_twice import look
@@ -12,8 +11,6 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoCreateCampaignOperator,
     KlaviyoSendCampaignOperator,
 )
-
-looking.SETTLE = looking.PAUSE = 1.0  # the sandbox shows at once what was written
 
 look.SETTLE = look.PAUSE = 1.0  # the sandbox shows at once what was written
 
