@@ -291,7 +291,7 @@ def test_hosts_of_no_proxy_are_reached_directly(
             reach(f"https://{HOST}")
     else:
         reach(f"https://{HOST}")
-    assert proxy.hosts == ([] if is_direct else [f"{HOST}:443"])
+    assert set(proxy.hosts) == (set() if is_direct else {f"{HOST}:443"})  # a slow machine asks again
 
 
 @pytest.mark.parametrize(
