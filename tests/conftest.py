@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +27,22 @@ QUICK = Timing(
     queued=0.03, adding=0.03, sending=0.03, schedule_queued=0.03, schedule_adding=0.03, reverting=0.1, estimating=0.05
 )
 
+MOST_CASES = 16
+"""Cases of one test that ``make test`` runs at most."""
+
 Connect = Callable[..., None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as thorough all but some cases, evenly chosen, of a test that has many."""
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        tests[item.nodeid.partition("[")[0]].append(item)
+    for cases in tests.values():
+        step = -(-len(cases) // MOST_CASES)
+        for number, item in enumerate(cases):
+            if number % step:
+                item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")
