@@ -33,7 +33,10 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.thorough if name in ("waiting", "overhead") else ()) for name in NAMES],
+)
 def test_each_benchmark_prints_its_table_and_writes_its_section(name: str, tmp_path: Path) -> None:
     for module in NEEDS.get(name, ()):
         pytest.importorskip(module, reason="the dependency group 'bench' is not installed")

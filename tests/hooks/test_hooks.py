@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from airflow_provider_klaviyo.api.document import Document
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoNotFoundError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns import email, static
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook, KlaviyoMethods, Method
+from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from tests.conftest import Connect
 from tests.support.hooks import Call, asynchronous, both, synchronous
 from tests.support.sandbox import DRAFT_EMAIL, LIST, SENT, TEMPLATE, Klaviyo
 from tests.support.scripted import Scripted, http, json_api
@@ -57,8 +59,19 @@ def test_a_read_gives_the_same_result_both_ways(klaviyo: Klaviyo, name: str, arg
     assert one
 
 
+@pytest.fixture
+def standing_still(connect: Connect) -> Iterator[Klaviyo]:
+    """A sandbox whose clock only moves when told."""
+    with Sandbox(limits=False, speed=1e-9, strict=True) as running:
+        connect(running.url)
+        klaviyo = Klaviyo(running.url)
+        yield klaviyo
+        klaviyo.close()
+
+
 @both
-def test_a_campaigns_whole_life_by_method(klaviyo: Klaviyo, call: Call) -> None:
+def test_a_campaigns_whole_life_by_method(standing_still: Klaviyo, call: Call) -> None:
+    klaviyo = standing_still
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     attributes = {"name": "By method", "audiences": {"included": [LIST]}, "send_strategy": static(later)}
     campaign = call("create_campaign", {"attributes": attributes, "messages": [email(subject="Hello")]})
