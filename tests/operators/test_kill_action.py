@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import logging
 import os
 import signal
 import threading
@@ -166,6 +168,30 @@ def test_a_send_that_is_marked_failed_is_taken_back_to_a_draft(klaviyo: Klaviyo,
     wait_for(klaviyo, "Draft")
     klaviyo.advance(7200)
     assert klaviyo.sends() == []
+
+
+@pytest.mark.usefixtures("draft")
+def test_a_task_that_is_killed_while_it_writes_to_a_log_is_stopped_too(
+    klaviyo: Klaviyo, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was interrupted has a log's lock; what stops the send runs in another thread, and would log each request."""
+    handler = logging.StreamHandler(io.StringIO())
+    root = logging.getLogger()
+    before = root.level
+    handler.acquire()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with pytest.raises(Killed):
+            worker.run(send(kill_action="revert"), in_a_pause(is_scheduled(klaviyo)))
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        handler.release()
+    assert worker.took < IN_WORKER
+    assert klaviyo.counted()["cancel_campaign_send"] == 1
+    assert "asked Klaviyo to revert" in capsys.readouterr().out
+    assert logging.root.manager.disable == logging.NOTSET
 
 
 @pytest.mark.usefixtures("draft")

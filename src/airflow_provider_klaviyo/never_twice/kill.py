@@ -10,6 +10,7 @@ that nobody goes on with the campaign.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -95,7 +96,7 @@ def stop_now(settings: ClientSettings, ti: Any, campaign_id: str, action: StopAc
     """The same from a worker's signal handler.
 
     It runs in a thread of its own: what was interrupted may hold the lock by which a task talks to Airflow, and waiting
-    for that lock here would never end.
+    for that lock here would never end. Nor is anything logged from that thread: a log has a lock, too.
     """
     from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 
@@ -106,8 +107,13 @@ def stop_now(settings: ClientSettings, ti: Any, campaign_id: str, action: StopAc
             return await stop_killed(klaviyo, ti, campaign_id, action, seconds=IN_WORKER)
 
     thread = threading.Thread(target=lambda: results.append(asyncio.run(stop())), name="klaviyo-kill", daemon=True)
-    thread.start()
-    thread.join(IN_WORKER + 0.3)
+    logged_before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        thread.start()
+        thread.join(IN_WORKER + 0.3)
+    finally:
+        logging.disable(logged_before)
     return results[0] if results else f"Killed, and campaign {campaign_id} may go on: stopping it took too long."
 
 
