@@ -34,7 +34,7 @@ with DAG("waiting_from_trigger", schedule=None, params={"ids": []}):
 
 with DAG("waiting_deadline", schedule=None, params={"ids": []}):
     KlaviyoCampaignStatusSensor(
-        task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=20
+        task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=45
     )
 
 # Airflow's triggerer reads the whole DAG again for each task that starts from its trigger: large DAGs would hold it up.
