@@ -22,10 +22,10 @@ NEXT_AIRFLOW = apache-airflow>$(shell sed -n 's/^apache-airflow==//p' requiremen
 MAY_BE_PRE_RELEASES := apache-airflow apache-airflow-core apache-airflow-task-sdk
 STORIES := $(addprefix tests/live/test_,cleared.py edited.py lifecycle.py warehouse.py)
 
-# Three processes for two cores, as many tests wait. Live tests that share an Airflow keep to one process, and those that
+# Live tests that share an Airflow keep to one process, and those that
 # start their own run beside them.
 PYTEST := python -m pytest -q -p tests.support.progress -o console_output_style=classic
-FAST := $(PYTEST) --numprocesses 3 --dist worksteal
+FAST := $(PYTEST) --numprocesses 2 --dist worksteal
 LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help

@@ -38,7 +38,7 @@ TAKEN = json_api(202, {"data": MINE})
 
 @pytest.fixture(params=TRANSPORTS)
 def run(request: pytest.FixtureRequest) -> Run:
-    return lambda url, made: TRANSPORTS[request.param](settings(url, 0.3), made)[0]
+    return lambda url, made: TRANSPORTS[request.param](settings(url, 0.3, connect_timeout=10), made)[0]
 
 
 def failure(run: Run, made: Call[Any], *answers: scripted.Answer) -> tuple[KlaviyoApiError, int]:

@@ -35,8 +35,8 @@ def refresh(url: str) -> None:
 
 
 CALLERS: dict[str, Reach] = {
-    "requests": lambda url: with_requests(settings(url), get()) and None,
-    "httpx": lambda url: with_httpx(settings(url), get()) and None,
+    "requests": lambda url: with_requests(settings(url, connect_timeout=10), get()) and None,
+    "httpx": lambda url: with_httpx(settings(url, connect_timeout=10), get()) and None,
     "OAuth": refresh,
 }
 

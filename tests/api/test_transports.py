@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("brief_pauses")
 @pytest.fixture(params=TRANSPORTS)
 def run(request: pytest.FixtureRequest) -> Run:
     """Makes one call."""
-    return lambda url, made: TRANSPORTS[request.param](settings(url, READ_TIMEOUT), made)[0]
+    return lambda url, made: TRANSPORTS[request.param](settings(url, READ_TIMEOUT, connect_timeout=10), made)[0]
 
 
 def patch() -> Call[Any]:
@@ -340,7 +340,7 @@ def test_a_netrc_file_does_not_replace_the_key(run: Run, monkeypatch: pytest.Mon
 def test_both_transports_send_the_same(caplog: pytest.LogCaptureFixture) -> None:
     def heads(transport: str, made: Callable[[], Call[Any]]) -> dict[str, str]:
         with Scripted(OK) as server:
-            TRANSPORTS[transport](settings(server.url), made())
+            TRANSPORTS[transport](settings(server.url, connect_timeout=10), made())
         head, _, body = server.requests[0].decode().partition("\r\n\r\n")
         lines = head.split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}

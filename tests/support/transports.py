@@ -13,8 +13,8 @@ from airflow_provider_klaviyo.api.client_settings import ClientSettings, Private
 SECRET = "pk_do_not_tell_anybody"
 
 
-def settings(url: str, read_timeout: float = 1) -> ClientSettings:
-    return ClientSettings(PrivateKey(SECRET), url, connect_timeout=1, read_timeout=read_timeout)
+def settings(url: str, read_timeout: float = 1, connect_timeout: float = 1) -> ClientSettings:
+    return ClientSettings(PrivateKey(SECRET), url, connect_timeout=connect_timeout, read_timeout=read_timeout)
 
 
 def with_requests(to: ClientSettings, *made: Call[Any]) -> list[Any]:
