@@ -11,7 +11,7 @@ OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operat
 OLDEST_IS_FROM := 2025-09-01
 NEWER_THAN_OLDEST := klaviyo-api time-machine
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
-	--extra sandbox --extra redis --group test
+	--extra parquet --extra phone --extra redis --extra sandbox --extra sql --group test
 
 # The newest Airflow there is, a pre-release or not, with the newest of everything else; only one newer than the locked.
 # Of the live tests, the stories: those that kill are left out, as the scheduler of 3.4.0b2 ends if it takes a cleared task
@@ -121,7 +121,7 @@ $(OLDEST_READY): $(TOOLS) requirements-oldest.lock pyproject.toml
 $(NEXT_READY): $(TOOLS) requirements.lock pyproject.toml
 	@echo "Installing $(NEXT_AIRFLOW) (about 160 packages) ..."
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-next
-	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group test --editable ".[sandbox,redis]" \
+	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group test --editable ".[parquet,phone,redis,sandbox,sql]" \
 		$(foreach package,$(MAY_BE_PRE_RELEASES),--prerelease-package $(package)=allow) "$(NEXT_AIRFLOW)"
 	@$(NEXT)/python -c 'from importlib.metadata import version; print("Installed Airflow", version("apache-airflow"))'
 	@touch $@

@@ -71,17 +71,18 @@ class Gateway:
         self.passed: list[str] = []
         """The operations that came by."""
         self._upstream = (parts.hostname or "", parts.port or 80)
-        self._rules: list[tuple[str, Reply, bool]] = []
+        self._rules: list[tuple[str, Reply, bool, bytes]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
-    def answer(self, operation: str, reply: Reply, *, committed: bool) -> None:
+    def answer(self, operation: str, reply: Reply, *, committed: bool, holding: bytes = b"") -> None:
         """Answer the next call of an operation so.
 
         :param committed: True if Klaviyo carries it out all the same.
+        :param holding: the next call whose body has this.
         """
-        self._rules.append((operation, reply, committed))
+        self._rules.append((operation, reply, committed, holding))
 
     @property
     def waiting(self) -> int:
@@ -106,12 +107,12 @@ class Gateway:
         self._server.server_close()
         self._thread.join(timeout=10)
 
-    def _take(self, method: str, path: str) -> tuple[str, Reply, bool] | None:
+    def _take(self, method: str, path: str, body: bytes) -> tuple[str, Reply, bool, bytes] | None:
         found = match(method, path)
         operation = found[0].id if found else path
         self.passed.append(operation)
         for rule in self._rules:
-            if rule[0] == operation:
+            if rule[0] == operation and rule[3] in body:
                 self._rules.remove(rule)
                 self.fired += 1
                 return rule
@@ -134,7 +135,7 @@ class Gateway:
         class Handler(BaseHTTPRequestHandler):
             def _any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                rule = gateway._take(self.command, urlsplit(self.path).path)
+                rule = gateway._take(self.command, urlsplit(self.path).path, body)
                 reply = rule[1] if rule else None
                 if rule is None or rule[2]:
                     headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}

@@ -29,10 +29,12 @@ __all__ = [
     "KlaviyoCampaignFailed",
     "KlaviyoConflictError",
     "KlaviyoError",
+    "KlaviyoImportTimeoutError",
     "KlaviyoNotFoundError",
     "KlaviyoRateLimitError",
     "KlaviyoRecipientCountError",
     "KlaviyoRefusedError",
+    "KlaviyoRejectedRowsError",
     "KlaviyoTransientError",
     "KlaviyoValidationError",
     "KlaviyoWaitTimeoutError",
@@ -156,4 +158,50 @@ class KlaviyoWaitTimeoutError(KlaviyoError):
         return (
             f"Klaviyo campaign {self.campaign_id} was not done in time ({last}). Klaviyo goes on with it; "
             f"run the task again to wait on, or raise 'timeout'."
+        )
+
+
+class KlaviyoRejectedRowsError(KlaviyoError, AirflowFailException):
+    """More rows were rejected than the DAG allows. All others were imported.
+
+    :param rejected: rows that did not become profiles.
+    :param allowed: how many the task allows.
+    :param rows: rows that there were.
+    :param path: file of the rejected rows, each with the reason; ``None``: there is none.
+    """
+
+    def __init__(self, rejected: int, allowed: int, rows: int, path: str | None = None) -> None:
+        super().__init__(rejected, allowed, rows, path)
+        self.rejected = rejected
+        self.allowed = allowed
+        self.rows = rows
+        self.path = path
+
+    def __str__(self) -> str:
+        where = (
+            f"{self.path} has each of them with its reason"
+            if self.path
+            else "The log has the first ones; set rejected_path for a file with all of them"
+        )
+        return (
+            f"{self.rejected:,} of {self.rows:,} rows were rejected, and max_rejected allows {self.allowed:,}. The "
+            f"others were imported. {where}. Correct them and run the task again: importing twice does no harm."
+        )
+
+
+class KlaviyoImportTimeoutError(KlaviyoError):
+    """Import jobs were not over in time. Klaviyo goes on with them; running the task again waits on.
+
+    :param job_ids: the jobs that may not be over.
+    """
+
+    def __init__(self, job_ids: tuple[str, ...]) -> None:
+        super().__init__(job_ids)
+        self.job_ids = job_ids
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.job_ids)} import jobs were not over in time, the first is {self.job_ids[0]}. Klaviyo goes on "
+            f"with them; a retry waits on, and imports nothing again where Airflow keeps notes (3.3 and later). Raise "
+            f"'timeout' if this is how long they take."
         )

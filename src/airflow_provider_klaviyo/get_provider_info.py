@@ -82,14 +82,29 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Klaviyo",
-                "python-modules": [f"{package}.operators.api", f"{package}.operators.campaigns"],
+                "python-modules": [
+                    f"{package}.operators.api",
+                    f"{package}.operators.audiences",
+                    f"{package}.operators.campaigns",
+                ],
             }
         ],
         "sensors": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.sensors.campaigns"]}],
         "triggers": [
             {
                 "integration-name": "Klaviyo",
-                "python-modules": [f"{package}.triggers.campaigns", f"{package}.triggers.watcher"],
+                "python-modules": [
+                    f"{package}.triggers.campaigns",
+                    f"{package}.triggers.jobs",
+                    f"{package}.triggers.watcher",
+                ],
+            }
+        ],
+        "transfers": [
+            {
+                "source-integration-name": "Common SQL",
+                "target-integration-name": "Klaviyo",
+                "python-module": f"{package}.transfers.sql_to_klaviyo",
             }
         ],
         "asset-uris": [

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_klaviyo.campaigns.wait import WaitEvent
+    from airflow_provider_klaviyo.api.errors import KlaviyoError
+    from airflow_provider_klaviyo.campaigns.wait import ErrorFacts, WaitEvent
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
@@ -206,7 +207,7 @@ class KlaviyoCampaignOperator(KlaviyoTask):
         context["ti"].xcom_push(key=KlaviyoCampaignLink().xcom_key, value=self.campaign_url)
 
 
-class KlaviyoWaitingOperator(KlaviyoCampaignOperator):
+class KlaviyoWaitingTask(KlaviyoTask):
     """Base of the operators that wait for Klaviyo.
 
     :param deferrable: wait in the triggerer, without a worker slot; default: ``[operators] default_deferrable``.
@@ -237,6 +238,10 @@ class KlaviyoWaitingOperator(KlaviyoCampaignOperator):
         """When this try gives up waiting, seconds since the epoch."""
         started = context["ti"].start_date
         return (started.timestamp() if started else time.time()) + self.timeout
+
+
+class KlaviyoWaitingOperator(KlaviyoWaitingTask, KlaviyoCampaignOperator):
+    """Base of the operators that wait for what becomes of a campaign."""
 
     def wait_for(self, context: Context, trigger: KlaviyoWaitTrigger) -> Any:
         """Wait here, or in the triggerer; either way the task ends in :meth:`execute_complete`."""
@@ -274,7 +279,6 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
     :raises KlaviyoApiError: of the type that ended the wait.
     """
     from airflow_provider_klaviyo import exceptions
-    from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 
     outcome = event["outcome"]
     if outcome == "failed":
@@ -282,23 +286,28 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
     if outcome == "timeout":
         raise exceptions.KlaviyoWaitTimeoutError(event["campaign_id"], event["status"])
     if outcome == "error":
-        facts = event["error"]
-        reasons = {reason.value: reason for reason in exceptions.RefusalReason}
-        if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (
-            reason := reasons.get(facts.get("reason", ""))
-        ):
-            raise exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
-        named = getattr(exceptions, facts["kind"], None)
-        kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
-        raise kind(
-            facts["message"],
-            status=facts["status"],
-            code=facts["code"],
-            pointer=facts["pointer"],
-            request_id=facts["request_id"],
-            errors=facts.get("errors", ()),
-        )
+        raise error_of(event["error"])
     return event
+
+
+def error_of(facts: ErrorFacts) -> KlaviyoError:
+    """The error that facts of it were kept of."""
+    from airflow_provider_klaviyo import exceptions
+    from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+
+    reasons = {reason.value: reason for reason in exceptions.RefusalReason}
+    if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (reason := reasons.get(facts.get("reason", ""))):
+        return exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
+    named = getattr(exceptions, facts["kind"], None)
+    kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
+    return kind(
+        facts["message"],
+        status=facts["status"],
+        code=facts["code"],
+        pointer=facts["pointer"],
+        request_id=facts["request_id"],
+        errors=facts.get("errors", ()),
+    )
 
 
 def is_deferrable(deferrable: bool | None) -> bool:

@@ -140,7 +140,8 @@ class Task:
         operator = self.make()
         context = self.context(operator)
         operator.render_template_fields(context)
-        return operator.resume_execution(deferred.method_name, {"event": event}, context)
+        kwargs = {**(deferred.kwargs or {}), "event": event}
+        return operator.resume_execution(deferred.method_name, kwargs, context)
 
     def clear(self, *, forgets: bool = False, running: bool = False) -> None:
         """What a person's clear of this task does: the tries begin again, and the run counts one clear more.

@@ -72,9 +72,9 @@ def prepare(settings: ClientSettings, request: Request, authorization: str) -> O
     content = None
     if request.operation.id in TAKES_A_FILE:
         content, headers["Content-Type"] = _form(request)
-    elif request.body is not None:
+    elif request.content is not None or request.body is not None:
         headers["Content-Type"] = MEDIA_TYPE
-        content = _encoded(request.body)
+        content = _encoded(request.body or {}) if request.content is None else request.content
     return Outgoing(request.operation.method, absolute_url(settings.base_url, request.target), headers, content)
 
 

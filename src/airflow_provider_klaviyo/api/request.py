@@ -31,12 +31,14 @@ class Request:
     :param target: path and query, relative to the base URL, already quoted; or an absolute URL of the same host.
     :param body: the JSON document to send, if any.
     :param departure: asked right before the request leaves, if given.
+    :param content: the document as JSON, in place of ``body``: for one that is too large to be kept twice.
     """
 
     operation: Operation
     target: str
     body: Mapping[str, Any] | None = None
     departure: Departure | None = field(default=None, compare=False)
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def is_read(self) -> bool:
@@ -62,6 +64,7 @@ def build(
     path_params: Mapping[str, str] | None = None,
     query: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
+    content: bytes | None = None,
 ) -> Request:
     """Make the request for a published operation.
 
@@ -70,6 +73,7 @@ def build(
     :param query: query parameters; a list becomes a comma-separated value, ``None`` leaves the parameter out. A
         ``filter`` given as text is written again as it is understood; one that is not understood is left as it is.
     :param body: JSON document.
+    :param content: the same as bytes, in place of ``body``.
     :raises KlaviyoValidationError: unknown operation, or path parameters that do not fit.
     """
     known = operations.get(operation)
@@ -94,7 +98,7 @@ def build(
     for name, value in pairs:
         check_text(name, "query")
         check_text(value, name)
-    return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body)
+    return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body, content=content)
 
 
 def _query_value(name: str, value: Any) -> str:

@@ -341,13 +341,14 @@ def parse(event: Any) -> WaitEvent:
         or not isinstance(event.get("status"), str)
         or not isinstance(event.get("reason", ""), str)
         or not isinstance(event.get("count", 0), int)
-        or (event["outcome"] == "error" and not _is_error(event.get("error")))
+        or (event["outcome"] == "error" and not is_error(event.get("error")))
     ):
         raise KlaviyoError(f"The trigger's event is not one of this package's: {event!r}. Run the task again.")
     return cast("WaitEvent", dict(event))
 
 
-def _is_error(facts: Any) -> bool:
+def is_error(facts: Any) -> bool:
+    """True if these are the :class:`ErrorFacts` of an error."""
     return (
         isinstance(facts, Mapping)
         and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())

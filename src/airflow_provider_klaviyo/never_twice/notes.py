@@ -193,6 +193,43 @@ class PostNote(Note):
         return isinstance(other, PostNote) and (self.operation, self.content) == (other.operation, other.content)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportJobNote(Note):
+    """A batch of profiles was accepted as an import job.
+
+    :param batch: digest of the profiles.
+    """
+
+    KEY: ClassVar[str] = "klaviyo_import_jobs"
+
+    batch: str = ""
+    job: str = ""
+
+    def is_of(self, other: Note) -> bool:
+        return isinstance(other, ImportJobNote) and self.batch == other.batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportNote(Note):
+    """All batches of an import were accepted; what is left is to wait for their jobs.
+
+    :param rows: rows that were read.
+    :param duplicates: rows whose profile a later row has too.
+    :param rejected: rows that no job took.
+    :param jobs: the jobs' ids.
+    """
+
+    KEY: ClassVar[str] = "klaviyo_import"
+
+    jobs: tuple[str, ...] = ()
+    rows: int | None = None
+    duplicates: int | None = None
+    rejected: int | None = None
+
+    def is_of(self, other: Note) -> bool:
+        return isinstance(other, ImportNote)
+
+
 N = TypeVar("N", bound=Note)
 
 _done_here: deque[tuple[Any, Note]] = deque(maxlen=1_000)
@@ -322,6 +359,12 @@ class TaskState:
         if noted and (noted.generation, noted.attempt) == (note.generation, note.attempt):
             self._write(type(note), earlier, instead_of=note)
 
+    def forget(self, kind: type[Note]) -> None:
+        """Drop all notes of a kind."""
+        if self.durable and self.all(kind):
+            self._store.delete(kind.KEY)
+            self._last_read.pop(kind, None)
+
     def drop(self, note: N) -> None:
         self.restore(note, None)
 
@@ -377,7 +420,7 @@ def _key(field: str) -> str:
 
 
 def _is_given(value: Any) -> bool:
-    return value is not None and value is not False and value not in ("", frozenset())
+    return value is not None and value is not False and value not in ("", frozenset(), ())
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
@@ -388,6 +431,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "float | None": moment,
     "bool": lambda value: value is True,
     "frozenset[str]": lambda value: frozenset(map(str, value)) if isinstance(value, list) else None,
+    "tuple[str, ...]": lambda value: tuple(map(str, value)) if isinstance(value, list) else None,
 }
 """How a field is read, by its type; ``None`` for what cannot be."""
 
@@ -395,5 +439,6 @@ _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "float": iso,
     "float | None": iso,
     "frozenset[str]": sorted,
+    "tuple[str, ...]": list,
 }
 """How a field is written, where it is not as it is."""

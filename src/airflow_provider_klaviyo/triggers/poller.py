@@ -52,16 +52,21 @@ SPACING = 0.1
 
 
 @asynccontextmanager
-async def opened(klaviyo_conn_id: str, revision: str | None) -> AsyncIterator[KlaviyoAsyncHook]:
+async def opened(
+    klaviyo_conn_id: str, revision: str | None, *, any_revision: bool = False
+) -> AsyncIterator[KlaviyoAsyncHook]:
     """A hook that has looked its connection up, and is closed at the end of the block.
 
     What its first request would read from disk is read before, in a thread: every trigger of the triggerer would wait.
 
+    :param any_revision: True if campaigns are not read or written.
     :raises KlaviyoValidationError: the campaigns of the revision in use are of another kind.
     """
     await asyncio.to_thread(_warm_up)
     async with KlaviyoAsyncHook(klaviyo_conn_id, revision=revision) as hook:
-        check_campaigns((await hook.aget_conn()).settings.revision)
+        settings = (await hook.aget_conn()).settings
+        if not any_revision:
+            check_campaigns(settings.revision)
         yield hook
 
 

@@ -1,0 +1,85 @@
+"""Profiles in batches, as one import job takes them, exact to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+MOST_PROFILES = 10_000
+"""Profiles of one job, at most."""
+
+MOST_BYTES = 5_000_000
+"""Bytes of one request, at most: Klaviyo's 5 MB."""
+
+_HEAD = b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":['
+_FOOT = b"]}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Profiles that one job is to import.
+
+    :param numbers: their rows' numbers, in the order in which they stand in the request.
+    :param profiles: each as JSON.
+    """
+
+    numbers: Sequence[int]
+    profiles: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+    @property
+    def digest(self) -> str:
+        """What stands for its content in a note."""
+        hasher = hashlib.blake2s(digest_size=12)
+        for profile in self.profiles:
+            hasher.update(profile)
+            hasher.update(b"\n")
+        return hasher.hexdigest()
+
+    def content(self, list_ids: Sequence[str]) -> bytes:
+        """The whole request's body."""
+        return _HEAD + b",".join(self.profiles) + _tail(list_ids)
+
+    def without(self, places: set[int]) -> Batch:
+        """The same, but for the profiles at these places."""
+        kept = [place for place in range(len(self)) if place not in places]
+        return Batch([self.numbers[place] for place in kept], [self.profiles[place] for place in kept])
+
+    def halves(self) -> tuple[Batch, Batch]:
+        middle = len(self) // 2
+        return (
+            Batch(self.numbers[:middle], self.profiles[:middle]),
+            Batch(self.numbers[middle:], self.profiles[middle:]),
+        )
+
+
+def batches(profiles: Iterable[tuple[int, bytes]], list_ids: Sequence[str]) -> Iterator[Batch]:
+    """Cut profiles into batches that a request can hold.
+
+    :param profiles: row numbers and profiles as JSON.
+    """
+    envelope = len(_HEAD) + len(_tail(list_ids))
+    numbers: list[int] = []
+    found: list[bytes] = []
+    size = envelope
+    for number, profile in profiles:
+        if found and (len(found) == MOST_PROFILES or size + len(profile) + 1 > MOST_BYTES):
+            yield Batch(numbers, found)
+            numbers, found, size = [], [], envelope
+        numbers.append(number)
+        found.append(profile)
+        size += len(profile) + 1
+    if found:
+        yield Batch(numbers, found)
+
+
+def _tail(list_ids: Sequence[str]) -> bytes:
+    if not list_ids:
+        return _FOOT + b"}}"
+    lists = [{"type": "list", "id": list_id} for list_id in list_ids]
+    return _FOOT + b',"relationships":{"lists":{"data":' + msgspec.json.encode(lists) + b"}}}}"

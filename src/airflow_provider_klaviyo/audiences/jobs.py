@@ -1,0 +1,103 @@
+"""A wait for import jobs, step by step: what was seen goes in, out comes how it ended, or how long to pause."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict, cast
+
+from airflow_provider_klaviyo.api import imports
+from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.errors import (
+    KlaviyoError,
+    KlaviyoNotFoundError,
+    KlaviyoRateLimitError,
+    KlaviyoTransientError,
+)
+from airflow_provider_klaviyo.campaigns.wait import JITTER, LONGEST_BACKOFF, ErrorFacts, facts, is_error
+
+
+class JobsEvent(TypedDict):
+    """How the wait ended, in plain values. ``outcome`` is ``done``, ``timeout`` or ``error``.
+
+    ``pending`` has the jobs that may not be over.
+    """
+
+    outcome: str
+    pending: list[str]
+    error: NotRequired[ErrorFacts]
+
+
+def look_at_jobs(job_ids: Sequence[str]) -> Call[list[str]]:
+    """Those of some jobs that may not be over: the first that is not, and all after it.
+
+    One request for each job that is over, and one for the first that is not: Klaviyo takes jobs in their order. One
+    that is not known (any more) counts as over: whoever reads its result learns of it.
+    """
+    for place, job_id in enumerate(job_ids):
+        try:
+            job = yield from imports.get_import_job(job_id)
+        except KlaviyoNotFoundError:
+            continue
+        if not job.is_over:
+            return list(job_ids[place:])
+    return []
+
+
+@dataclass(slots=True)
+class JobsWait:
+    """One task's waiting for its import jobs.
+
+    :param pending: the jobs that may not be over.
+    :param deadline: when to give up, seconds since the epoch.
+    :param interval: seconds between looks.
+    """
+
+    pending: list[str]
+    deadline: float
+    interval: float
+    _misses: int = field(default=0, init=False)
+
+    def after(self, pending: list[str], now: float) -> JobsEvent | None:
+        """Take in a look; the event if the wait is over."""
+        self.pending = pending
+        self._misses = 0
+        return self._late(now) if pending else JobsEvent(outcome="done", pending=[])
+
+    def after_failure(self, error: KlaviyoError, now: float) -> JobsEvent | None:
+        """Take in a look that failed; the event if that, or the deadline, ends the wait."""
+        self._misses += 1
+        if isinstance(error, KlaviyoTransientError | KlaviyoRateLimitError):
+            return self._late(now)
+        return JobsEvent(outcome="error", pending=self.pending, error=facts(error))
+
+    def pause(self, now: float, error: KlaviyoError | None = None) -> float:
+        """Seconds until the next look, longer with each that fails in a row; never past the deadline."""
+        seconds = self.interval
+        if self._misses:
+            seconds = min(seconds * 2.0 ** min(self._misses - 1, 16), max(seconds, LONGEST_BACKOFF))
+        seconds *= random.uniform(1 - JITTER, 1 + JITTER)
+        if isinstance(error, KlaviyoRateLimitError):
+            seconds = max(seconds, error.retry_after or 0)
+        return max(0.0, min(seconds, self.deadline - now))
+
+    def _late(self, now: float) -> JobsEvent | None:
+        return JobsEvent(outcome="timeout", pending=self.pending) if now >= self.deadline else None
+
+
+def parse(event: Any) -> JobsEvent:
+    """Check an event that came through Airflow's database.
+
+    :raises KlaviyoError: it is none of ours: nothing is concluded from it.
+    """
+    pending = event.get("pending") if isinstance(event, Mapping) else None
+    if (
+        not isinstance(pending, list)
+        or not all(isinstance(job_id, str) for job_id in pending)
+        or event.get("outcome") not in ("done", "timeout", "error")
+        or (event["outcome"] == "error" and not is_error(event.get("error")))
+        or (event["outcome"] == "timeout" and not pending)
+    ):
+        raise KlaviyoError(f"The trigger's event is not one of this package's: {event!r}. Run the task again.")
+    return cast("JobsEvent", dict(event))

@@ -1,0 +1,1 @@
+"""Rows become profiles in Klaviyo: read, gathered in a file, posted in jobs, waited for."""

@@ -1,0 +1,128 @@
+"""Batches become import jobs; a row that Klaviyo refuses does not hold up the others."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from airflow_provider_klaviyo.api import imports
+from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoApiError
+from airflow_provider_klaviyo.audiences.batches import Batch
+from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS
+from airflow_provider_klaviyo.audiences.rejected import Rejection
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
+from airflow_provider_klaviyo.never_twice.notes import ImportJobNote, TaskState
+
+ATTEMPTS = 3
+"""How often a batch is posted whose POST is not answered: twice leaves the same profiles as once."""
+
+MOST_UNEXPLAINED = 50
+"""Rows that Klaviyo may refuse without naming them, of one batch: beyond that, it is not the rows that are at fault."""
+
+_REFUSED = (400, 413, 422)
+_ROW = re.compile(r"/data/attributes/profiles/data/(\d+)(?:/(.*))?")
+
+
+class Posting:
+    """Posts batches, each content once: what an earlier try has noted as accepted is not posted again.
+
+    :param state: the task's notes.
+    :param list_ids: lists that the profiles join.
+    :param rejected: takes the rows that Klaviyo refuses.
+    """
+
+    def __init__(self, hook: KlaviyoHook, state: TaskState, list_ids: Sequence[str], rejected: RejectedRows) -> None:
+        self._hook = hook
+        self._state = state
+        self._list_ids = list_ids
+        self._rejected = rejected
+        notes = state.all(ImportJobNote)
+        self._accepted = {note.batch: note.job for note in notes if note.generation == state.generation and note.job}
+
+    def post(self, batch: Batch) -> Iterator[str]:
+        """The ids of the jobs that a batch became: of one, or of several if Klaviyo refuses it without naming a row.
+
+        :raises KlaviyoApiError: it is refused for another reason than its rows: a list that is gone, say.
+        """
+        parts = [batch]
+        unexplained = 0
+        while parts:
+            part = parts.pop()
+            if not len(part):
+                continue
+            try:
+                yield self._job(part)
+            except KlaviyoApiError as error:
+                if error.status not in _REFUSED or _is_not_of_rows(error):
+                    raise
+                if named := _named_rows(error, len(part)):
+                    for place, (field, reason) in named.items():
+                        self._reject(part, place, field, reason)
+                    parts.append(part.without(set(named)))
+                elif len(part) > 1:
+                    parts += reversed(part.halves())
+                else:
+                    unexplained += 1
+                    if unexplained > MOST_UNEXPLAINED:
+                        raise
+                    self._reject(part, 0, None, error.message)
+
+    def _job(self, batch: Batch) -> str:
+        digest = batch.digest
+        if job_id := self._accepted.get(digest):
+            return job_id
+        job_id = self._post(batch.content(self._list_ids))
+        self._state.put(ImportJobNote(at=time.time(), batch=digest, job=job_id))
+        return job_id
+
+    def _post(self, content: bytes) -> str:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._hook.run(imports.import_profiles(content))
+            except KlaviyoAmbiguousWriteError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                self._hook.log.warning("%s Importing twice does no harm: posting it again.", error)
+        raise AssertionError
+
+    def _reject(self, batch: Batch, place: int, field: str | None, reason: str) -> None:
+        profile: Mapping[str, Any] = msgspec.json.decode(batch.profiles[place])
+        key = identifiers_of(profile)
+        self._rejected.add(Rejection(f"Klaviyo: {reason}", field, batch.numbers[place], key))
+
+
+def identifiers_of(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """What a profile, as it is sent, is recognised by."""
+    attributes = profile.get("attributes")
+    known = {**(attributes if isinstance(attributes, Mapping) else {}), "id": profile.get("id")}
+    return {name: known[name] for name in IDENTIFIERS if known.get(name) is not None}
+
+
+def row_of(pointer: Any) -> tuple[int, str | None] | None:
+    """The place of a row, and its field, that a pointer into a request is at; ``None``: it is not at a row."""
+    found = _ROW.fullmatch(pointer) if isinstance(pointer, str) else None
+    if found is None:
+        return None
+    field = (found[2] or "").removeprefix("attributes").strip("/").replace("/", ".")
+    return int(found[1]), field or None
+
+
+def _named_rows(error: KlaviyoApiError, count: int) -> dict[int, tuple[str | None, str]]:
+    """The rows that a refusal names, each with the field and what is wrong."""
+    named: dict[int, tuple[str | None, str]] = {}
+    for one in error.errors:
+        source = one.get("source")
+        row = row_of(source.get("pointer")) if isinstance(source, Mapping) else None
+        if row and row[0] < count:
+            named.setdefault(row[0], (row[1], str(one.get("detail") or one.get("title") or error.message)))
+    return named
+
+
+def _is_not_of_rows(error: KlaviyoApiError) -> bool:
+    pointers = [one["source"].get("pointer") for one in error.errors if isinstance(one.get("source"), Mapping)]
+    return any(isinstance(pointer, str) and pointer.startswith("/data/relationships") for pointer in pointers)

@@ -1,0 +1,1 @@
+"""Transfers: rows of somewhere else in, Klaviyo's profiles out."""

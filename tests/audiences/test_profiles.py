@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_klaviyo.audiences.fields import Columns
+from airflow_provider_klaviyo.audiences.profiles import LARGEST, Profiles
+from airflow_provider_klaviyo.audiences.rejected import RowError
+from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
+
+ADA = "ada@example.com"
+
+
+def sent(row: dict[str, Any], **settings: Any) -> Any:
+    """A row as Klaviyo is to get it."""
+    return json.loads(Profiles(Columns(unmapped="properties"), **settings).read(row).content)
+
+
+def property_of(value: Any, **settings: Any) -> Any:
+    return sent({"email": ADA, "plan": value}, **settings)["attributes"].get("properties", {}).get("plan")
+
+
+def test_a_row_becomes_a_profile():
+    row = {"id": "01A", "email": f" {ADA} ", "first_name": "Ada", "location.city": "London", "plan": "gold"}
+    assert sent(row) == {
+        "type": "profile",
+        "id": "01A",
+        "attributes": {
+            "email": ADA,
+            "first_name": "Ada",
+            "location": {"city": "London"},
+            "properties": {"plan": "gold"},
+        },
+    }
+
+
+def test_properties_and_location_may_be_dicts_of_their_own():
+    row = {"email": ADA, "properties": {"a": 1, "none": None}, "location": {"zip": 12345}, "b": 2}
+    attributes = sent(row)["attributes"]
+    assert attributes["properties"] == {"a": 1, "b": 2}
+    assert attributes["location"] == {"zip": "12345"}
+
+
+@pytest.mark.parametrize(
+    ("value", "as_sent"),
+    [
+        ("text", "text"),
+        (True, True),
+        (7, 7),
+        (1.5, 1.5),
+        (Decimal("19.90"), 19.9),
+        (date(2026, 11, 26), "2026-11-26"),
+        (time(9, 30), "09:30:00"),
+        (datetime(2026, 11, 26, 9, 30, tzinfo=UTC), "2026-11-26T09:30:00+00:00"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ([1, Decimal(2), date(2026, 1, 1)], [1, 2, "2026-01-01"]),
+        ({"a": {"b": date(2026, 1, 1)}}, {"a": {"b": "2026-01-01"}}),
+        (None, None),
+        ("", None),
+        (math.nan, None),
+        (Decimal("NaN"), None),
+    ],
+)
+def test_a_value_is_sent_as_json_has_it(value, as_sent):
+    assert property_of(value) == as_sent
+
+
+def test_a_decimal_keeps_its_digits():
+    content = Profiles(Columns()).read({"email": ADA, "properties.x": Decimal("12345678901234567890.12")}).content
+    assert b'"x":12345678901234567890.12' in content
+
+
+def test_a_datetime_without_a_zone_needs_one():
+    moment = datetime(2026, 7, 1, 12)
+    with pytest.raises(KlaviyoValidationError, match=r"properties\.plan has datetimes without a zone.*timezone="):
+        property_of(moment)
+    assert property_of(moment, timezone="Europe/Berlin") == "2026-07-01T12:00:00+02:00"
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "words"),
+    [
+        ({"email": ADA, "x": b"bytes"}, "properties.x", "of type bytes"),
+        ({"email": ADA, "x": math.inf}, "properties.x", "infinite"),
+        ({"email": ADA, "x": "\ud800"}, None, "half a character"),
+        ({"email": ADA, "x": [0] * 4_001}, "properties.x", "4,001 items"),
+        ({"email": ADA, "x": [[[[[[[[[[[0]]]]]]]]]]]}, "properties.x", "deeper than 10"),
+        ({"email": ADA, "x": "a" * 2_000_000}, "properties", "2,000,0.. bytes.*takes 100,000"),
+        ({"email": ADA, "first_name": True}, "first_name", "of type bool"),
+        ({"email": ADA, "first_name": ["A"]}, "first_name", "of type list"),
+        ({"email": ADA, "properties": "x"}, "properties", "not an object"),
+        ({"email": ADA, "location": {"town": "x"}}, "location", "'town'"),
+        ({"email": ADA, "location.latitude": "north"}, "location.latitude", "not a number"),
+        ({"first_name": "Ada"}, None, "no email, phone_number"),
+        ({"email": " ", "phone_number": None}, None, "no email, phone_number"),
+        ({"email": 5}, "email", "not an e-mail"),
+        ({"phone_number": "020 7183 8750"}, "phone_number", "default_region"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_refused_with_its_field(row, field, words):
+    with pytest.raises(RowError, match=words) as caught:
+        sent(row)
+    assert caught.value.field == field
+    assert ADA not in caught.value.reason
+
+
+@pytest.mark.parametrize("email", ["a@b.co", "Ada.L+x@mail.example.com", "o'brien@example.ie", "jürgen@bücher.example"])
+def test_an_address_is_taken(email):
+    assert sent({"email": email})["attributes"]["email"] == email
+
+
+@pytest.mark.parametrize(
+    "email", ["a", "a@b", "a@@b.co", "a b@c.de", "a@b..co", "a..b@c.de", "<a@b.co>", "a@b.co,c@d.ef", "@b.co"]
+)
+def test_what_is_not_an_address_is_refused(email):
+    with pytest.raises(RowError, match="not an e-mail address"):
+        sent({"email": email})
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "as_sent"),
+    [
+        ("+44 20 7183-8750", None, "+442071838750"),
+        ("020 7183 8750", "GB", "+442071838750"),
+        ("+49 30 901820", "GB", "+4930901820"),
+    ],
+)
+def test_a_phone_number_is_sent_as_e164(number, region, as_sent):
+    assert sent({"phone_number": number}, default_region=region)["attributes"]["phone_number"] == as_sent
+
+
+@pytest.mark.parametrize("number", ["nobody", "12", "+44 1"])
+def test_what_is_not_a_phone_number_is_refused(number):
+    with pytest.raises(RowError, match="phone number"):
+        sent({"phone_number": number}, default_region="GB")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"default_region": "UK"}, "'UK'.*two capital letters"), ({"timezone": "Berlin"}, "'Berlin'.*IANA")],
+)
+def test_settings_that_cannot_be_are_refused(settings, words):
+    with pytest.raises(KlaviyoValidationError, match=words):
+        sent({"email": ADA}, **settings)
+
+
+def test_nulls_are_left_out_unless_they_are_to_clear():
+    row = {"email": ADA, "title": None, "location.city": "", "plan": None}
+    assert sent(row) == {"type": "profile", "attributes": {"email": ADA}}
+    profile = Profiles(Columns(unmapped="properties"), nulls="clear").read(row)
+    assert json.loads(profile.content)["meta"] == {"patch_properties": {"unset": ["plan"]}}
+    assert profile.clears == ("title", "location.city")
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"email": "ADA@Example.com", "external_id": 7}, "email:ada@example.com"),
+        ({"id": "01A", "email": ADA}, "id:01A"),
+        ({"external_id": 7.0}, "external_id:7"),
+    ],
+)
+def test_a_row_has_the_key_of_its_first_identifier(row, key):
+    assert Profiles(Columns()).read(row).key == key
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text() | st.binary() | st.datetimes()
+    | st.dates() | st.uuids(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+NAMES = st.sampled_from(["email", "phone_number", "first_name", "location", "location.zip", "properties", "plan"])
+
+
+@given(st.dictionaries(NAMES, ANY))
+def test_any_row_is_sent_as_json_or_refused(row):
+    try:
+        profile = Profiles(Columns(unmapped="properties"), timezone="UTC").read({"external_id": "1", **row})
+    except RowError:
+        return
+    assert len(profile.content) <= LARGEST
+    assert json.loads(profile.content)["attributes"]["external_id"] == "1"
