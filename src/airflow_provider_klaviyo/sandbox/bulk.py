@@ -65,7 +65,7 @@ def _import(store: Store, job: Entity, now: str) -> Entity:
     for number, row in enumerate(job.internal["rows"]):
         try:
             directory.meant(row["attributes"], row.get("id"))
-            profile, _ = directory.upsert(row["attributes"], now, row.get("id"))
+            profile, _ = directory.upsert(row["attributes"], now, row.get("id"), meta=row.get("meta"))
         except RefusedError as refused:
             error_ids.append(_import_error(store, refused, number, row))
         else:

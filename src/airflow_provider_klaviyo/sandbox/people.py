@@ -82,17 +82,30 @@ class Directory:
             self._ids.pop((name, profile.attributes[name]), None)
         return self._put(profile.having(**changes, **merged, updated=now))
 
-    def upsert(self, given: Mapping[str, Any], now: str, id_: str | None = None) -> tuple[Entity, bool]:
-        """Add the profile, or change the one that is meant. An attribute given as null is left as it is.
+    def upsert(
+        self,
+        given: Mapping[str, Any],
+        now: str,
+        id_: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        nulls: bool = False,
+    ) -> tuple[Entity, bool]:
+        """Add the profile, or change the one that is meant.
 
+        :param meta: its ``patch_properties.unset`` names custom properties to be taken away.
+        :param nulls: True if an attribute given as null is cleared; else it is left as it is.
         :return: the profile, and True if it is new.
         :raises RefusedError: as :meth:`add`.
         """
-        stated = {name: value for name, value in given.items() if value is not None}
+        stated = {name: value for name, value in given.items() if nulls or value is not None}
         known = self.find(stated, id_)
-        if known is None:
-            return self.add(stated, now), True
-        return self.change(known, stated, now), False
+        profile = self.add(stated, now) if known is None else self.change(known, stated, now)
+        if unset := ((meta or {}).get("patch_properties") or {}).get("unset"):
+            names = [unset] if isinstance(unset, str) else unset
+            kept = {name: value for name, value in profile.attributes["properties"].items() if name not in names}
+            profile = self._put(profile.having(properties=kept))
+        return profile, known is None
 
     def check(self, given: Mapping[str, Any], besides: str | None = None) -> None:
         """Check identifiers.

@@ -30,7 +30,9 @@ def update_profile(call: ServedCall) -> Reply:
 
 
 def create_or_update_profile(call: ServedCall) -> Reply:
-    profile, is_new = Directory(call.store).upsert(call.attributes, call.time, call.data.get("id"))
+    profile, is_new = Directory(call.store).upsert(
+        call.attributes, call.time, call.data.get("id"), meta=call.data.get("meta"), nulls=True
+    )
     return Reply(201 if is_new else 200, document(call, profile))
 
 
