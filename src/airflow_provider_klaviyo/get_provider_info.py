@@ -85,11 +85,20 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{package}.operators.api", f"{package}.operators.campaigns"],
             }
         ],
-        "sensors": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.sensors.campaigns"]}],
+        "sensors": [
+            {
+                "integration-name": "Klaviyo",
+                "python-modules": [f"{package}.sensors.audiences", f"{package}.sensors.campaigns"],
+            }
+        ],
         "triggers": [
             {
                 "integration-name": "Klaviyo",
-                "python-modules": [f"{package}.triggers.campaigns", f"{package}.triggers.watcher"],
+                "python-modules": [
+                    f"{package}.triggers.audiences",
+                    f"{package}.triggers.campaigns",
+                    f"{package}.triggers.watcher",
+                ],
             }
         ],
         "asset-uris": [

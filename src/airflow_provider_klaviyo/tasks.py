@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import check_campaigns
 from airflow_provider_klaviyo.campaigns.values import (
     Field,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_klaviyo.campaigns.wait import WaitEvent
+    from airflow_provider_klaviyo.campaigns.wait import ErrorFacts, WaitEvent
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
@@ -274,7 +274,6 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
     :raises KlaviyoApiError: of the type that ended the wait.
     """
     from airflow_provider_klaviyo import exceptions
-    from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 
     outcome = event["outcome"]
     if outcome == "failed":
@@ -282,23 +281,27 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
     if outcome == "timeout":
         raise exceptions.KlaviyoWaitTimeoutError(event["campaign_id"], event["status"])
     if outcome == "error":
-        facts = event["error"]
-        reasons = {reason.value: reason for reason in exceptions.RefusalReason}
-        if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (
-            reason := reasons.get(facts.get("reason", ""))
-        ):
-            raise exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
-        named = getattr(exceptions, facts["kind"], None)
-        kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
-        raise kind(
-            facts["message"],
-            status=facts["status"],
-            code=facts["code"],
-            pointer=facts["pointer"],
-            request_id=facts["request_id"],
-            errors=facts.get("errors", ()),
-        )
+        raise error_of(event["error"])
     return event
+
+
+def error_of(facts: ErrorFacts) -> KlaviyoError:
+    """The error that a trigger's event has in plain values, of its own type again."""
+    from airflow_provider_klaviyo import exceptions
+
+    reasons = {reason.value: reason for reason in exceptions.RefusalReason}
+    if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (reason := reasons.get(facts.get("reason", ""))):
+        return exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
+    named = getattr(exceptions, facts["kind"], None)
+    kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
+    return kind(
+        facts["message"],
+        status=facts["status"],
+        code=facts["code"],
+        pointer=facts["pointer"],
+        request_id=facts["request_id"],
+        errors=facts.get("errors", ()),
+    )
 
 
 def is_deferrable(deferrable: bool | None) -> bool:
@@ -306,3 +309,8 @@ def is_deferrable(deferrable: bool | None) -> bool:
     if deferrable is not None:
         return deferrable
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def in_seconds(value: float | timedelta) -> float:
+    """Airflow keeps its intervals as seconds or as a ``timedelta``, depending on its version."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -20,19 +20,31 @@ MAY_IMPORT = {
     "get_provider_info": set(),
     "api": set(),
     "campaigns": {"api"},
+    "audiences": {"api", "campaigns"},
     "exceptions": {"compat", "api"},
     "assets": set(),
     "retry_policy": {"never_twice", "api"},
     "hooks": {"compat", "exceptions", "api", "campaigns"},
     "never_twice": {"hooks", "compat", "exceptions", "api", "campaigns"},
     "drafts": {"never_twice", "hooks", "compat", "exceptions", "api", "campaigns"},
-    "triggers": {"never_twice", "hooks", "compat", "exceptions", "api", "campaigns"},
-    "tasks": {"triggers", "hooks", "compat", "exceptions", "api", "campaigns"},
-    "sensors": {"tasks", "triggers", "hooks", "compat", "exceptions", "api", "campaigns"},
-    "operators": {"tasks", "drafts", "never_twice", "triggers", "hooks", "compat", "exceptions", "api", "campaigns"},
+    "triggers": {"never_twice", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
+    "tasks": {"triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
+    "sensors": {"tasks", "triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
+    "operators": {
+        "tasks",
+        "drafts",
+        "never_twice",
+        "triggers",
+        "hooks",
+        "compat",
+        "exceptions",
+        "api",
+        "campaigns",
+        "audiences",
+    },
     "sandbox": {"api", "campaigns"},
 }
-WITHOUT_AIRFLOW = {"__init__", "get_provider_info", "api", "campaigns", "sandbox"}
+WITHOUT_AIRFLOW = {"__init__", "get_provider_info", "api", "campaigns", "audiences", "sandbox"}
 
 
 def room(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""What an audience is: a list or a segment. Pure: no network, no Airflow."""
