@@ -89,11 +89,17 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.sensors.campaigns"]}],
+        "sensors": [
+            {
+                "integration-name": "Klaviyo",
+                "python-modules": [f"{package}.sensors.audiences", f"{package}.sensors.campaigns"],
+            }
+        ],
         "triggers": [
             {
                 "integration-name": "Klaviyo",
                 "python-modules": [
+                    f"{package}.triggers.audiences",
                     f"{package}.triggers.campaigns",
                     f"{package}.triggers.jobs",
                     f"{package}.triggers.watcher",

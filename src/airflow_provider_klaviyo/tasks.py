@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import check_campaigns
 from airflow_provider_klaviyo.campaigns.values import (
     Field,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_klaviyo.api.errors import KlaviyoError
     from airflow_provider_klaviyo.campaigns.wait import ErrorFacts, WaitEvent
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
@@ -291,9 +290,8 @@ def raise_or_return(event: WaitEvent) -> WaitEvent:
 
 
 def error_of(facts: ErrorFacts) -> KlaviyoError:
-    """The error that facts of it were kept of."""
+    """The error that a trigger's event has in plain values, of its own type again."""
     from airflow_provider_klaviyo import exceptions
-    from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 
     reasons = {reason.value: reason for reason in exceptions.RefusalReason}
     if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (reason := reasons.get(facts.get("reason", ""))):
@@ -315,3 +313,8 @@ def is_deferrable(deferrable: bool | None) -> bool:
     if deferrable is not None:
         return deferrable
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def in_seconds(value: float | timedelta) -> float:
+    """Airflow keeps its intervals as seconds or as a ``timedelta``, depending on its version."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -71,3 +71,14 @@ def test_only_a_post_may_not_be_repeated() -> None:
         "DELETE": True,
         "POST": False,
     }
+
+
+@pytest.mark.parametrize("kind", ["list", "segment"])
+def test_a_call_for_a_profile_count_is_paced_by_klaviyos_narrower_limit(kind: str) -> None:
+    field = f"additional-fields[{kind}]"
+    counting = build(f"get_{kind}", path_params={"id": "x"}, query={field: ["tags", "profile_count"]}).operation
+    assert (counting.limits.burst, counting.limits.steady) == (1, 15)
+    for query in ({}, {field: None}, {f"fields[{kind}]": "profile_count"}):
+        plain = build(f"get_{kind}", path_params={"id": "x"}, query=query).operation
+        assert (plain.limits.burst, plain.limits.steady) == (75, 750)
+        assert plain.id == counting.id

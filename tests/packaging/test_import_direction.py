@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "drafts": {"never_twice", "hooks", "compat", "exceptions", "api", "campaigns"},
     "triggers": {"never_twice", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
     "tasks": {"triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
-    "sensors": {"tasks", "triggers", "hooks", "compat", "exceptions", "api", "campaigns"},
+    "sensors": {"tasks", "triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
     "operators": {
         "imports",
         "audiences",

@@ -48,6 +48,10 @@ class TaskInstance:
         self.xcoms: dict[str, Any] = {}
         self.of_run: XComs = {} if of_run is None else of_run
 
+    def get_first_reschedule_date(self, context: Any) -> datetime:
+        """When the try began, whether or not it was rescheduled since."""
+        return self.start_date
+
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
 

@@ -12,10 +12,13 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.api.operations import Limits, Operation
 from airflow_provider_klaviyo.api.text import check_text
 
 MEDIA_TYPE = "application/vnd.api+json"
+
+COUNT = Limits(burst=1, steady=15)
+"""What Klaviyo allows of calls that ask for a ``profile_count``, whatever it allows of the operation otherwise."""
 
 _LINK = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII, but for the backslash: what some take for a slash, and others for a part of a name."""
@@ -98,6 +101,8 @@ def build(
     for name, value in pairs:
         check_text(name, "query")
         check_text(value, name)
+    if any(name.startswith("additional-fields[") and "profile_count" in value.split(",") for name, value in pairs):
+        known = replace(known, limits=COUNT)
     return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body, content=content)
 
 

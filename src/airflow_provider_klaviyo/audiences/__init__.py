@@ -1,1 +1,1 @@
-"""What an audience is: columns and fields, values, batches and rejected rows. Pure: no clock, file or network."""
+"""What an audience is: fields and values, batches, jobs, a filled list. Pure: no file, no network, no Airflow."""

@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.campaigns.wait import JITTER, LONGEST_BACKOFF, ErrorFacts, facts, is_error
+from airflow_provider_klaviyo.campaigns.wait import JITTER, LONGEST_BACKOFF, ErrorFacts, are_facts, facts
 
 
 class JobsEvent(TypedDict):
@@ -96,7 +96,7 @@ def parse(event: Any) -> JobsEvent:
         not isinstance(pending, list)
         or not all(isinstance(job_id, str) for job_id in pending)
         or event.get("outcome") not in ("done", "timeout", "error")
-        or (event["outcome"] == "error" and not is_error(event.get("error")))
+        or (event["outcome"] == "error" and not are_facts(event.get("error")))
         or (event["outcome"] == "timeout" and not pending)
     ):
         raise KlaviyoError(f"The trigger's event is not one of this package's: {event!r}. Run the task again.")

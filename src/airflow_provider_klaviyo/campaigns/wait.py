@@ -256,14 +256,10 @@ class Wait:
     def pause(self, now: float, error: KlaviyoError | None = None) -> float:
         """Seconds until the next look: the interval, doubled with each look that fails in a row, or what Klaviyo asked
         for, or a part of the way to a send time still far off; never past the deadline."""
-        seconds = self.interval
-        if self._misses:
-            seconds = min(seconds * 2.0 ** min(self._misses - 1, 16), max(seconds, LONGEST_BACKOFF))
+        seconds = backed_off(self.interval, self._misses)
         if self.rests_until is not None:
             seconds = max(seconds, min((self.rests_until - now) / 2, LONGEST_PAUSE))
-        seconds *= random.uniform(1 - JITTER, 1 + JITTER)
-        if isinstance(error, KlaviyoRateLimitError):
-            seconds = max(seconds, (error.retry_after or 0) * random.uniform(1, 1 + JITTER))
+        seconds = max(seconds * random.uniform(1 - JITTER, 1 + JITTER), asked_for(error))
         return max(0.0, min(seconds, self.deadline - now))
 
     @property
@@ -285,6 +281,18 @@ class Wait:
         if reason:
             event["reason"] = reason
         return event
+
+
+def backed_off(interval: float, misses: int) -> float:
+    """Seconds until the next look: the interval, doubled with each look after the first that fails in a row."""
+    return min(interval * 2.0 ** min(misses - 1, 16), max(interval, LONGEST_BACKOFF)) if misses else interval
+
+
+def asked_for(error: KlaviyoError | None) -> float:
+    """Seconds until the next look that Klaviyo itself asked for; 0 if it did not."""
+    if not isinstance(error, KlaviyoRateLimitError):
+        return 0.0
+    return (error.retry_after or 0) * random.uniform(1, 1 + JITTER)
 
 
 def facts(error: KlaviyoError) -> ErrorFacts:
@@ -341,14 +349,14 @@ def parse(event: Any) -> WaitEvent:
         or not isinstance(event.get("status"), str)
         or not isinstance(event.get("reason", ""), str)
         or not isinstance(event.get("count", 0), int)
-        or (event["outcome"] == "error" and not is_error(event.get("error")))
+        or (event["outcome"] == "error" and not are_facts(event.get("error")))
     ):
         raise KlaviyoError(f"The trigger's event is not one of this package's: {event!r}. Run the task again.")
     return cast("WaitEvent", dict(event))
 
 
-def is_error(facts: Any) -> bool:
-    """True if these are the :class:`ErrorFacts` of an error."""
+def are_facts(facts: Any) -> bool:
+    """True for an error in plain values."""
     return (
         isinstance(facts, Mapping)
         and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())

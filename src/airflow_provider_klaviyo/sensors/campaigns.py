@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTr
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses
 from airflow_provider_klaviyo.campaigns.values import check_id
 from airflow_provider_klaviyo.compat import AIRFLOW_V_3_3_PLUS, AirflowSensorTimeout
-from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask, is_deferrable, raise_or_return
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask, in_seconds, is_deferrable, raise_or_return
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,7 +79,7 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
 
     def _trigger(self, **settings: Any) -> KlaviyoWaitTrigger:
         arguments = {name: getattr(self, name) for name in IN_TRIGGER}
-        return self.trigger(**{**arguments, "poll_interval": _seconds(self.poke_interval), **settings})
+        return self.trigger(**{**arguments, "poll_interval": in_seconds(self.poke_interval), **settings})
 
     def _begin_in_triggerer(self, deferrable: bool | None) -> None:
         """Tell Airflow how to begin without a worker.
@@ -95,8 +95,8 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
             raise _no_start_from_trigger("It contradicts deferrable=False.")
         if self.get_closest_mapped_task_group() is not None:
             raise _no_start_from_trigger("A task of a mapped task group begins in a worker.")
-        timeout, reserve = _seconds(self.timeout), self._reserve
-        longest = _seconds(self.execution_timeout) if self.execution_timeout else float("inf")
+        timeout, reserve = in_seconds(self.timeout), self._reserve
+        longest = in_seconds(self.execution_timeout) if self.execution_timeout else float("inf")
         head_start = min(timeout + reserve, longest) - min(timeout, longest)
         later = {name: _as_jinja(name, getattr(self, name)) for name in IN_TRIGGER}
         path, arguments = self._trigger(**later, head_start=head_start).serialize()
@@ -111,7 +111,7 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
     @property
     def _reserve(self) -> float:
         """Seconds after the wait's own deadline until Airflow ends the deferral, should the trigger not."""
-        return 2 * _seconds(self.poke_interval) + 60
+        return 2 * in_seconds(self.poke_interval) + 60
 
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
@@ -119,7 +119,7 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
         self.check_rendered()
         check_id("campaign_id", self.campaign_id, rendered=True)
         started = context["ti"].start_date
-        deadline = (started.timestamp() if started else time.time()) + _seconds(self.timeout)
+        deadline = (started.timestamp() if started else time.time()) + in_seconds(self.timeout)
         left = max(0.0, deadline - time.time())
         return self.defer(
             trigger=self._trigger(deadline=deadline),
@@ -230,8 +230,3 @@ def _as_jinja(name: str, value: Any) -> str | None:
 def _is_mapped(operator: Any) -> bool:
     """True if the operator, or a task group around it, is mapped, so that its XComs have map indexes."""
     return operator.is_mapped or operator.get_closest_mapped_task_group() is not None
-
-
-def _seconds(value: Any) -> float:
-    """Airflow keeps its intervals as seconds or as a ``timedelta``, depending on its version."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)

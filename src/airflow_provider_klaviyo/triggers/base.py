@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -21,6 +21,10 @@ from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Waiter, joi
 
 LAST_LOOK = 20.0
 """Seconds beyond its deadline that a wait stays for the answer to a last look."""
+
+
+Seen = TypeVar("Seen", contravariant=True)
+Event = TypeVar("Event", covariant=True)
 
 
 class KlaviyoWaitTrigger(BaseTrigger):
@@ -122,9 +126,9 @@ class KlaviyoWaitTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, pause, and fire one event when the wait is over."""
-        yield TriggerEvent(dict(await self._wait_with_others()))
+        yield TriggerEvent(dict(await self._event()))
 
-    async def _wait_with_others(self) -> WaitEvent:
+    async def _event(self) -> WaitEvent:
         wait = _LoggedWait(self)
         try:
             self.check_rendered()
@@ -132,19 +136,53 @@ class KlaviyoWaitTrigger(BaseTrigger):
             return cast("WaitEvent", wait.after_failure(error))
         row_look = self.row_look()
         waiter = Waiter(self.campaign_id, self.look, row_look, singly=row_look is None)
-        clock = asyncio.get_running_loop().time
-        due = clock() + GATHER
-        async with joined(self.klaviyo_conn_id, self.revision) as poller:
-            while True:
-                failure = None
-                try:
-                    event = wait.after(await wait.look(poller, waiter, due))
-                except KlaviyoError as error:
-                    failure = error
-                    event = wait.after_failure(error)
-                if event is not None:
-                    return event
-                due = clock() + wait.pause(failure)
+        return await wait_with_others(wait, waiter, self.klaviyo_conn_id, self.revision)
+
+
+class LoggedWait(Protocol[Seen, Event]):
+    """A wait on the real clock, which logs what changes."""
+
+    @property
+    def deadline(self) -> float:
+        """When to give up, seconds since the epoch."""
+
+    def after(self, seen: Seen) -> Event | None:
+        """Take in a look; the event if the wait is over."""
+
+    def after_failure(self, error: KlaviyoError) -> Event | None:
+        """Take in a look that failed; the event if that ends the wait."""
+
+    def pause(self, failure: KlaviyoError | None) -> float:
+        """Seconds until the next look."""
+        ...
+
+
+async def wait_with_others(
+    wait: LoggedWait[Seen, Event], waiter: Waiter[Seen], klaviyo_conn_id: str, revision: str | None
+) -> Event:
+    """Look, by the poller of the connection, and pause, until the wait is over."""
+    clock = asyncio.get_running_loop().time
+    due = clock() + GATHER
+    async with joined(klaviyo_conn_id, revision) as poller:
+        while True:
+            failure = None
+            try:
+                event = wait.after(await _look(poller, waiter, due, wait.deadline))
+            except KlaviyoError as error:
+                failure = error
+                event = wait.after_failure(error)
+            if event is not None:
+                return event
+            due = clock() + wait.pause(failure)
+
+
+async def _look(poller: Poller, waiter: Waiter[Seen], due: float, deadline: float) -> Seen:
+    """A look among others', unless it takes until well past the deadline."""
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.time()) + LAST_LOOK):
+            return await poller.look(waiter, due)
+    except TimeoutError:
+        raise KlaviyoTransientError("Klaviyo did not answer before the end of the wait.") from None
 
 
 class _LoggedWait:
@@ -159,13 +197,9 @@ class _LoggedWait:
         self._wait = trigger.wait()
         self._logged = ""
 
-    async def look(self, poller: Poller, waiter: Waiter, due: float) -> Observation:
-        """A look among others', unless it takes until well past the deadline."""
-        try:
-            async with asyncio.timeout(max(0.0, self._wait.deadline - time.time()) + LAST_LOOK):
-                return await poller.look(waiter, due)
-        except TimeoutError:
-            raise KlaviyoTransientError("Klaviyo did not answer before the end of the wait.") from None
+    @property
+    def deadline(self) -> float:
+        return self._wait.deadline
 
     def after(self, observation: Observation) -> WaitEvent | None:
         event = self._wait.after(observation, time.time())

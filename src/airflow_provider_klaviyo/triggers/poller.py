@@ -6,7 +6,8 @@ next. A thousand waiting campaigns cost some ten requests each interval, not a t
 
 A list is of one channel, and which one a campaign is of is not known beforehand: the channels are asked one after the
 other, and the answer is remembered as long as the wait lasts. What a list does not show is looked at singly, a few at a
-time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation.
+time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation. Of profile counts
+Klaviyo makes few: these looks have a lane of their own, and one look answers all that wait for the same audience.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_klaviyo.api import filters, operations
@@ -34,7 +36,7 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.message import user_agent
 from airflow_provider_klaviyo.api.operations import check_campaigns
-from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, Observation, RowLook
+from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, RowLook
 from airflow_provider_klaviyo.compat import Stats
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
 
@@ -49,6 +51,11 @@ IN_FLIGHT = 2
 
 SPACING = 0.1
 """Seconds between single looks: Klaviyo takes ten calls of an operation in a second."""
+
+COUNT_SPACING = 5.0
+"""Seconds between looks at profile counts. Klaviyo makes 15 in a minute: some are left for sensors in workers."""
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -76,33 +83,36 @@ def _warm_up() -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Waiter:
+class Waiter(Generic[T]):
     """One wait among those of a poller, for as long as it lasts.
 
-    :param campaign_id: the campaign.
+    :param subject: the campaign's id, or the audience's kind and id.
     :param look: makes a look of its own.
     :param row_look: reads a row of a list of campaigns; ``None``: a row does not show it.
     :param channel: the channel whose list has the campaign, once known.
     :param singly: True if the next look is to be one of its own.
+    :param counts: True if its looks, then all of its own, are for a profile count: each answers all waits for the same
+        subject.
     """
 
-    campaign_id: str
-    look: Callable[[], Call[Observation]]
-    row_look: RowLook | None
+    subject: str
+    look: Callable[[], Call[T]]
+    row_look: RowLook | None = None
     channel: Channel | None = None
     singly: bool = False
+    counts: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Ask:
     """A look that somebody waits for, unless cancelled."""
 
-    waiter: Waiter
-    answer: asyncio.Future[Observation]
+    waiter: Waiter[Any]
+    answer: asyncio.Future[Any]
 
-    def answered(self, observation: Observation) -> None:
+    def answered(self, seen: Any) -> None:
         if not self.answer.done():
-            self.answer.set_result(observation)
+            self.answer.set_result(seen)
 
     def failed(self, error: Exception) -> None:
         if not self.answer.done():
@@ -114,12 +124,14 @@ class _Lane:
 
     :param width: how many are made together; the first is due, the others come along.
     :param spacing: seconds between one and the next.
+    :param of_one_subject: True if only those for the subject of the first come along.
     """
 
-    def __init__(self, width: int, spacing: float = 0.0) -> None:
+    def __init__(self, width: float, spacing: float = 0.0, *, of_one_subject: bool = False) -> None:
         self.in_flight = 0
         self._width = width
         self._spacing = spacing
+        self._of_one_subject = of_one_subject
         self._asks: list[tuple[float, int, _Ask]] = []
         self._numbers = itertools.count()
         self._opens = 0.0
@@ -137,10 +149,17 @@ class _Lane:
 
     def take(self, now: float) -> list[_Ask]:
         asks: list[_Ask] = []
+        others: list[tuple[float, int, _Ask]] = []
         while self._asks and len(asks) < self._width:
-            ask = heapq.heappop(self._asks)[2]
-            if not ask.answer.done():
+            due, number, ask = heapq.heappop(self._asks)
+            if ask.answer.done():
+                continue
+            if self._of_one_subject and asks and ask.waiter.subject != asks[0].waiter.subject:
+                others.append((due, number, ask))
+            else:
                 asks.append(ask)
+        for other in others:
+            heapq.heappush(self._asks, other)
         self.in_flight += 1
         self._opens = now + self._spacing
         return asks
@@ -152,7 +171,7 @@ class _Lane:
 
 
 class Poller:
-    """Looks at campaigns for all waits on one connection. Got by :func:`joined`.
+    """Looks at campaigns and audiences for all waits on one connection. Got by :func:`joined`.
 
     :param klaviyo_conn_id: connection of type ``klaviyo``, looked up once.
     :param revision: Klaviyo API revision; default: the connection's.
@@ -165,11 +184,13 @@ class Poller:
         self._members = 0
         self._woken = asyncio.Event()
         self._singly = _Lane(1, SPACING)
+        self._counts = _Lane(math.inf, COUNT_SPACING, of_one_subject=True)
         self._lists: dict[Channel | None, _Lane] = {channel: _Lane(LIST_SIZE) for channel in (None, *CHANNELS)}
+        self._lanes = (self._singly, self._counts, *self._lists.values())
         # In a context of its own: what is logged here must not land in the log of whichever task came first.
         self._task = asyncio.create_task(self._run(), name="klaviyo-poller", context=contextvars.Context())
 
-    async def look(self, waiter: Waiter, due: float) -> Observation:
+    async def look(self, waiter: Waiter[T], due: float) -> T:
         """Have a waiter looked at; before it is due, when a request is made anyhow.
 
         :param due: when, on the event loop's clock.
@@ -177,9 +198,9 @@ class Poller:
         """
         if self.failure is not None:
             raise self.failure
-        ask = _Ask(waiter, asyncio.get_running_loop().create_future())
-        self._put(due, ask)
-        return await ask.answer
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(due, _Ask(waiter, answer))
+        return await answer
 
     def enter(self) -> None:
         self._members += 1
@@ -202,7 +223,8 @@ class Poller:
 
     def _put(self, due: float, ask: _Ask) -> None:
         waiter = ask.waiter
-        (self._singly if waiter.singly else self._lists[waiter.channel]).put(due, ask)
+        alone = self._counts if waiter.counts else self._singly
+        (alone if waiter.singly else self._lists[waiter.channel]).put(due, ask)
         self._woken.set()
 
     async def _run(self) -> None:
@@ -215,21 +237,20 @@ class Poller:
     async def _dispatch(self, hook: KlaviyoAsyncHook, looks: asyncio.TaskGroup) -> None:
         """Begin each look when it is due, for ever."""
         clock = asyncio.get_running_loop().time
-        lanes = (self._singly, *self._lists.values())
         while True:
             self._woken.clear()
-            for lane in lanes:
+            for lane in self._lanes:
                 while lane.due() <= clock():
                     looks.create_task(self._make(hook, lane, lane.take(clock())))
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(min(lane.due() for lane in lanes)):
+                async with asyncio.timeout_at(min(lane.due() for lane in self._lanes)):
                     await self._woken.wait()
 
     async def _make(self, hook: KlaviyoAsyncHook, lane: _Lane, asks: Sequence[_Ask]) -> None:
         """Make looks, and answer those that asked."""
         try:
-            if lane is self._singly:
-                await self._look_singly(hook, asks[0])
+            if lane in (self._singly, self._counts):
+                await self._look_singly(hook, asks)
             else:
                 await self._look_together(hook, asks)
         except Exception as error:
@@ -239,17 +260,23 @@ class Poller:
             lane.in_flight -= 1
             self._woken.set()
 
-    async def _look_singly(self, hook: KlaviyoAsyncHook, ask: _Ask) -> None:
-        waiter = ask.waiter
-        observation = await hook.run(waiter.look())
-        waiter.singly = waiter.row_look is None
-        ask.answered(observation)
+    async def _look_singly(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
+        """A look for all that asked, who are of one subject."""
+        try:
+            seen = await hook.run(asks[0].waiter.look())
+        except KlaviyoAuthError as error:
+            if error.status == 401:
+                self._fail_all(error)
+            raise
+        for ask in asks:
+            ask.waiter.singly = ask.waiter.row_look is None
+            ask.answered(seen)
 
     async def _look_together(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
         channel = asks[0].waiter.channel
         missing: dict[str, list[_Ask]] = {}
         for ask in asks:
-            missing.setdefault(ask.waiter.campaign_id, []).append(ask)
+            missing.setdefault(ask.waiter.subject, []).append(ask)
         try:
             for asked in [channel] if channel else CHANNELS:
                 for number, campaign in enumerate(await hook.run(_statuses(asked, missing)), start=1):
@@ -287,7 +314,7 @@ class Poller:
     def _fail_all(self, error: Exception) -> None:
         """Fail every look asked for, now and later: no request can succeed."""
         self.failure = error
-        for lane in (self._singly, *self._lists.values()):
+        for lane in self._lanes:
             for ask in lane.drain():
                 ask.failed(error)
 
