@@ -82,7 +82,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Klaviyo",
-                "python-modules": [f"{package}.operators.api", f"{package}.operators.campaigns"],
+                "python-modules": [
+                    f"{package}.operators.api",
+                    f"{package}.operators.audiences",
+                    f"{package}.operators.campaigns",
+                ],
             }
         ],
         "sensors": [{"integration-name": "Klaviyo", "python-modules": [f"{package}.sensors.campaigns"]}],
