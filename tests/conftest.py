@@ -25,13 +25,13 @@ settings.load_profile("no deadline")
 KEY = "pk_secret_of_the_tests"
 QUICK = Timing(
     queued=0.03,
-    working=0.03,
     adding=0.03,
     sending=0.03,
     schedule_queued=0.03,
     schedule_adding=0.03,
     reverting=0.1,
     estimating=0.05,
+    working=0.03,
 )
 
 MOST_CASES = 16

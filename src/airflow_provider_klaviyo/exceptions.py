@@ -121,6 +121,8 @@ class RefusalReason(StrEnum):
     """An earlier try has made this POST."""
     MAY_BE_POSTED = "may be posted"
     """An earlier try may have made this POST."""
+    UNSUBSCRIBES_GLOBALLY = "unsubscribes globally"
+    """Profiles are not on the list that they are to be unsubscribed from, so Klaviyo would do it from everything."""
     READ_ONLY = "read-only"
     """The connection is read-only."""
     LIVE_ACCOUNT = "live account"

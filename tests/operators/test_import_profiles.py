@@ -20,6 +20,7 @@ from airflow_provider_klaviyo.exceptions import (
 )
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports import posting
+from airflow_provider_klaviyo.never_twice import repeat
 from airflow_provider_klaviyo.operators.audiences import KlaviyoImportProfilesOperator
 from proof.gateway import API, Reply
 from tests.support.context import Task
@@ -153,7 +154,7 @@ def test_an_import_that_is_never_answered_fails_the_try(klaviyo):
     klaviyo.fail("bulk_import_profiles", "drop_after_commit", times=9)
     with pytest.raises(KlaviyoAmbiguousWriteError):
         importing(people(2)).run()
-    assert klaviyo.fired() == [posting.ATTEMPTS]
+    assert klaviyo.fired() == [repeat.ATTEMPTS]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -35,6 +35,7 @@ if pydantic := sys.modules.get("pydantic"):
 print(json.dumps({{"share": seconds / airflow_seconds, "added": sorted(added), "models": models}}))
 """
 MODULES = [
+    "airflow_provider_klaviyo.operators.audiences",
     "airflow_provider_klaviyo.operators.campaigns",
     "airflow_provider_klaviyo.sensors.campaigns",
     "airflow_provider_klaviyo.triggers.campaigns",

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_klaviyo.api.calls import Call, paginate
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.lists import get_list
 from airflow_provider_klaviyo.api.request import build
 
 JOB = "profile-bulk-import-job"
@@ -68,7 +69,7 @@ def get_import_errors(job_id: str) -> Call[list[Resource]]:
     return (yield from paginate("get_errors_for_bulk_import_profiles_job", path_params={"id": job_id}, query=query))
 
 
-def find_lists(list_ids: Collection[str]) -> Call[dict[str, str]]:
+def names_of_lists(list_ids: Collection[str]) -> Call[dict[str, str]]:
     """The names of those of some lists that there are, by id. One request a list.
 
     A list that there is not is left out.
@@ -76,10 +77,9 @@ def find_lists(list_ids: Collection[str]) -> Call[dict[str, str]]:
     found = {}
     for list_id in list_ids:
         try:
-            document = yield build("get_list", path_params={"id": list_id}, query={"fields[list]": ["name"]})
+            found[list_id] = (yield from get_list(list_id)).name
         except KlaviyoNotFoundError:
             continue
-        found[list_id] = document.about("list", list_id).name
     return found
 
 

@@ -12,7 +12,7 @@ from functools import cached_property, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
-from airflow_provider_klaviyo.api import calls, campaigns, checks, tags
+from airflow_provider_klaviyo.api import calls, campaigns, checks, consent, events, lists, tags
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
 from airflow_provider_klaviyo.api.operations import check_campaigns
@@ -139,6 +139,22 @@ class KlaviyoMethods:
     create_tag = Method(tags.create_tag)
     tag_campaigns = Method(tags.tag_campaigns)
     untag_campaigns = Method(tags.untag_campaigns)
+
+    get_list = Method(lists.get_list)
+    find_lists = Method(lists.find_lists)
+    create_list = Method(lists.create_list)
+    find_segments = Method(lists.find_segments)
+    create_segment = Method(lists.create_segment)
+    add_profiles_to_list = Method(lists.add_profiles_to_list)
+    remove_profiles_from_list = Method(lists.remove_profiles_from_list)
+    members_by = Method(lists.members_by)
+    subscribe = Method(consent.subscribe)
+    unsubscribe = Method(consent.unsubscribe)
+    suppress = Method(consent.suppress)
+    unsuppress = Method(consent.unsuppress)
+    get_suppress_job = Method(consent.get_suppress_job)
+    get_unsuppress_job = Method(consent.get_unsuppress_job)
+    import_events = Method(events.import_events)
 
 
 class KlaviyoHook(KlaviyoMethods, BaseHook):

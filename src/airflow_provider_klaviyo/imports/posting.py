@@ -10,16 +10,14 @@ from typing import Any
 import msgspec
 
 from airflow_provider_klaviyo.api import imports
-from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoApiError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 from airflow_provider_klaviyo.audiences.batches import Batch
 from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS
 from airflow_provider_klaviyo.audiences.rejected import Rejection
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
 from airflow_provider_klaviyo.never_twice.notes import ImportJobNote, TaskState
-
-ATTEMPTS = 3
-"""How often a batch is posted whose POST is not answered: twice leaves the same profiles as once."""
+from airflow_provider_klaviyo.never_twice.repeat import repeat
 
 MOST_UNEXPLAINED = 50
 """Rows that Klaviyo may refuse without naming them, of one batch: beyond that, it is not the rows that are at fault."""
@@ -76,19 +74,10 @@ class Posting:
         digest = batch.digest
         if job_id := self._accepted.get(digest):
             return job_id
-        job_id = self._post(batch.content(self._list_ids))
+        content = batch.content(self._list_ids)
+        job_id = repeat(self._hook.log, lambda: self._hook.run(imports.import_profiles(content)))
         self._state.put(ImportJobNote(at=time.time(), batch=digest, job=job_id))
         return job_id
-
-    def _post(self, content: bytes) -> str:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._hook.run(imports.import_profiles(content))
-            except KlaviyoAmbiguousWriteError as error:
-                if attempt == ATTEMPTS:
-                    raise
-                self._hook.log.warning("%s Importing twice does no harm: posting it again.", error)
-        raise AssertionError
 
     def _reject(self, batch: Batch, place: int, field: str | None, reason: str) -> None:
         profile: Mapping[str, Any] = msgspec.json.decode(batch.profiles[place])

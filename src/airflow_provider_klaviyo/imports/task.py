@@ -171,9 +171,9 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
 
     def _check_lists(self, list_ids: Sequence[str]) -> None:
         """:raises KlaviyoValidationError: one is not there."""
-        from airflow_provider_klaviyo.api.imports import find_lists
+        from airflow_provider_klaviyo.api.imports import names_of_lists
 
-        known = self.hook.run(find_lists(list_ids))
+        known = self.hook.run(names_of_lists(list_ids))
         if gone := [list_id for list_id in list_ids if list_id not in known]:
             raise KlaviyoValidationError(
                 f"list_ids names {', '.join(map(repr, gone))}, and there is no such list in this account. Nothing was "
@@ -239,6 +239,7 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
     def _clear_fields(self, spool: Spool) -> None:
         """Clear standard fields one profile at a time."""
         from airflow_provider_klaviyo.api.imports import clear_fields
+        from airflow_provider_klaviyo.never_twice.repeat import repeat
 
         count = spool.count_clears()
         if not count:
@@ -249,7 +250,7 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
         )
         progress = Progress(self.log.info, "Cleared fields of {} profiles", count)
         for done, (identifiers, fields) in enumerate(spool.clears(), start=1):
-            repeated(self, lambda who=identifiers, what=fields: self.hook.run(clear_fields(who, what)))
+            repeat(self.log, lambda who=identifiers, what=fields: self.hook.run(clear_fields(who, what)))  # type: ignore[misc]
             progress.at(done)
         progress.end(count)
 
@@ -382,20 +383,6 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
             "dry_run": True,
             "examples": examples,
         }
-
-
-def repeated(task: KlaviyoImportTask, call: Any, attempts: int = 3) -> None:
-    """Make a call of which a second one does no harm, until it is answered."""
-    from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError
-
-    for attempt in range(1, attempts + 1):
-        try:
-            call()
-            return
-        except KlaviyoAmbiguousWriteError as error:
-            if attempt == attempts:
-                raise
-            task.log.warning("%s Twice does no harm: making the call again.", error)
 
 
 def _key(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:

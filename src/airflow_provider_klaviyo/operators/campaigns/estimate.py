@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoConflictError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoConflictError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.values import check_id, is_template
+from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_klaviyo.campaigns.wait import WaitEvent
-
-ATTEMPTS = 3
-"""How often a count is started whose start is not answered."""
 
 
 class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
@@ -77,19 +75,12 @@ class KlaviyoEstimateRecipientsOperator(KlaviyoWaitingOperator):
     def _start(self) -> None:
         """Start a count, or go on with the one that is running; started twice, it is counted twice, and that is all.
 
-        :raises KlaviyoAmbiguousWriteError: the start was not answered, :data:`ATTEMPTS` times.
+        :raises KlaviyoAmbiguousWriteError: the start was not answered, three times.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                self.hook.start_estimation(self.campaign_id)
-                return
-            except KlaviyoConflictError:
-                self.log.info("Klaviyo is already counting the recipients of campaign %s.", self.campaign_id)
-                return
-            except KlaviyoAmbiguousWriteError as error:
-                if attempt == ATTEMPTS:
-                    raise
-                self.log.warning("%s Counting twice does no harm: starting it again.", error)
+        try:
+            repeat(self.log, lambda: self.hook.start_estimation(self.campaign_id))
+        except KlaviyoConflictError:
+            self.log.info("Klaviyo is already counting the recipients of campaign %s.", self.campaign_id)
 
     def finish(self, context: Context, event: WaitEvent) -> int:
         from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRecipientCountError

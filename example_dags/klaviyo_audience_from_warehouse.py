@@ -1,0 +1,56 @@
+"""A warehouse table becomes the members of a Klaviyo list, before anything is sent to it.
+
+The story: an analytics engineer's model writes who is to hear from us. Whenever it is refreshed, its rows become
+profiles on a list. The next task ends when the list has as many members as it should and no more arrive: then a
+campaign to it goes to everybody. Rows that Klaviyo cannot take are in a file, with the reason; more of them than one in
+a hundred fail the run.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, Asset, Param
+
+from airflow_provider_klaviyo.sensors.audiences import KlaviyoAudienceReadySensor
+from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
+
+CUSTOMERS = Asset("warehouse_newsletter_customers", uri="file:///warehouse/marts/newsletter_customers")
+
+with DAG(
+    dag_id="klaviyo_audience_from_warehouse",
+    schedule=CUSTOMERS,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": pendulum.duration(minutes=2)},
+    params={
+        "list_id": Param("Y6nRLr", type="string", description="List that the customers join"),
+        "minimum": Param(1, type="integer", description="Members that the list has at least when all have joined"),
+        "rejected_path": Param(
+            "file:///tmp/klaviyo_rejected.jsonl", type="string", description="File of rejected rows"
+        ),
+    },
+    tags=["klaviyo", "example"],
+    doc_md=__doc__,
+):
+    # [START audience]
+    load = SqlToKlaviyoProfilesOperator(
+        task_id="load",
+        sql_conn_id="warehouse",
+        sql="SELECT email, first_name, country, orders FROM newsletter_customers ORDER BY email",
+        columns={"country": "location.country", "orders": "properties.orders"},
+        list_ids="{{ params.list_id }}",
+        rejected_path="{{ params.rejected_path }}",
+        max_rejected="1%",
+        deferrable=True,
+        poll_interval=5,
+    )
+    ready = KlaviyoAudienceReadySensor(
+        task_id="ready",
+        list_id="{{ params.list_id }}",
+        minimum="{{ params.minimum }}",
+        settled=pendulum.duration(seconds=10),
+        deferrable=True,
+        poke_interval=5,
+    )
+    load >> ready
+    # [END audience]
