@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoApiError
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS = 3
@@ -27,7 +28,7 @@ def batches(items: Iterable[T], size: int) -> list[list[T]]:
     return list(iter(lambda: list(islice(left, size)), []))
 
 
-def each(log: FilteringBoundLogger, parts: Sequence[Sequence[T]], *, what: str) -> Iterator[Sequence[T]]:
+def each(log: FilteringBoundLogger, parts: Sequence[list[T]], *, what: str) -> Iterator[list[T]]:
     """Go through batches, and log how many items are done: every 10 seconds, at the end, and where it stops.
 
     :param what: what is done to them, such as ``profiles added to list Y6nRLr``.
@@ -63,14 +64,14 @@ def rows_named(first: int, last: int) -> Iterator[None]:
         raise
 
 
-def repeat(log: FilteringBoundLogger, write: Callable[[], T]) -> T:
+def repeat(log: FilteringBoundLogger, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Make a write of which a second one does no harm; one that is not answered is made again.
 
     :raises KlaviyoAmbiguousWriteError: it was not answered, :data:`ATTEMPTS` times.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return write()
+            return write(*args, **kwargs)
         except KlaviyoAmbiguousWriteError as error:
             log.warning("%s Twice does no harm: making it again.", error)
-    return write()
+    return write(*args, **kwargs)
