@@ -53,6 +53,18 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "create_tag": {"name": "One"},
     "tag_campaigns": {"tag_id": T, "campaign_ids": [C]},
     "untag_campaigns": {"tag_id": T, "campaign_ids": [C]},
+    "find_lists": {"name": "One"},
+    "create_list": {"name": "One"},
+    "find_segments": {"name": "One"},
+    "create_segment": {"name": "One", "definition": {}},
+    "add_profiles_to_list": {"list_id": T, "profile_ids": ["P1"]},
+    "remove_profiles_from_list": {"list_id": T, "profile_ids": ["P1"]},
+    "members_by": {"list_id": T, "field": "email", "values": ["ada@example.com"]},
+    "subscribe": {"rows": [{"email": "ada@example.com", "channels": ["email"]}]},
+    "unsubscribe": {"rows": [{"email": "ada@example.com", "channels": ["email"]}]},
+    "suppress": {"emails": ["ada@example.com"]},
+    "unsuppress": {"emails": ["ada@example.com"]},
+    "import_events": {"of_profiles": [({"email": "ada@example.com"}, [{"metric": "Sold", "properties": {}}])]},
 }
 METHODS = {name: method.call for name, method in vars(KlaviyoMethods).items() if isinstance(method, Method)}
 

@@ -171,6 +171,12 @@ def test_a_list_that_is_not_there_is_an_error(klaviyo):
         add(ADA, list_id="gone00").run()
 
 
+def test_what_is_rendered_to_nothing_is_not_taken_for_nobody(klaviyo):
+    with pytest.raises(KlaviyoValidationError, match="profile_ids is '' after rendering"):
+        task(KlaviyoAddProfilesToListOperator, {"list_id": NOBODY, "profile_ids": "{{ '' }}"}).run()
+    assert klaviyo.requests() == []
+
+
 def test_an_id_that_cannot_be_one_is_named_by_its_number(klaviyo):
     with pytest.raises(KlaviyoValidationError, match=r"profile_ids\.1 is ''"):
         KlaviyoAddProfilesToListOperator(task_id="add", list_id=LIST, profile_ids=[ADA, ""])

@@ -19,6 +19,7 @@ ATTRIBUTES = {
     "audiences": {"included": ["L1"], "excluded": []},
     "estimated_recipient_count": 5,
     "send_strategy": {"method": "static"},
+    "email": "ada@example.com",
 }
 
 
@@ -45,6 +46,11 @@ def kind_of(operation: str) -> tuple[str, str]:
     if operation.startswith(("get_campaign_id", "get_campaign_for")):
         return "campaign", C
     for word, kind, resource_id in (
+        ("unsuppress", "profile-suppression-bulk-delete-job", T),
+        ("suppress", "profile-suppression-bulk-create-job", T),
+        ("profiles_for_list", "profile", "P1"),
+        ("list", "list", T),
+        ("segment", "segment", T),
         ("template_for", "template", T),
         ("template_id", "template", T),
         ("image", "image", "I1"),
@@ -62,7 +68,8 @@ def right(request: Request) -> Any:
     """The document that Klaviyo answers with, near enough."""
     operation = request.operation.id
     one = resource(*kind_of(operation))
-    several = operation in ("get_accounts", "get_campaigns", "get_tags") or "for_campaign" in operation
+    lists = ("get_accounts", "get_campaigns", "get_lists", "get_profiles_for_list", "get_segments", "get_tags")
+    several = operation in lists or "for_campaign" in operation
     several = several and not operation.endswith("for_campaign_message")
     return {
         "data": [one, resource(one["type"], "other")][: 1 if operation == "get_accounts" else 2] if several else one,

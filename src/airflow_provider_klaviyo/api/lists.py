@@ -86,7 +86,7 @@ def members_by(list_id: str, field: Literal["email", "phone_number"], values: Co
         wanted = str(filters.any_of(field, asked[start : start + ASKED]))
         query = {"filter": wanted, "fields[profile]": [field], "page[size]": 100}
         found = yield from paginate("get_profiles_for_list", path_params={"id": list_id}, query=query)
-        written = [str(profile.attributes.get(field)) for profile in found]
+        written = [profile.text(field) for profile in found]
         members |= {value.lower(): value for value in written}
     return members
 

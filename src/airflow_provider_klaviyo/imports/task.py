@@ -238,7 +238,6 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
 
     def _clear_fields(self, spool: Spool) -> None:
         """Clear standard fields one profile at a time."""
-        from airflow_provider_klaviyo.api.imports import clear_fields
         from airflow_provider_klaviyo.never_twice.repeat import repeat
 
         count = spool.count_clears()
@@ -250,9 +249,14 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
         )
         progress = Progress(self.log.info, "Cleared fields of {} profiles", count)
         for done, (identifiers, fields) in enumerate(spool.clears(), start=1):
-            repeat(self.log, lambda who=identifiers, what=fields: self.hook.run(clear_fields(who, what)))  # type: ignore[misc]
+            repeat(self.log, self._clear, identifiers, fields)
             progress.at(done)
         progress.end(count)
+
+    def _clear(self, identifiers: dict[str, str], fields: list[str]) -> None:
+        from airflow_provider_klaviyo.api.imports import clear_fields
+
+        self.hook.run(clear_fields(identifiers, fields))
 
     def _posted_before(self, state: TaskState) -> Posted | None:
         """What an earlier try of this generation has posted, if that was all; ``None``: it was not."""

@@ -25,7 +25,7 @@ def batches(items: Iterable[T], size: int) -> list[list[T]]:
     return list(iter(lambda: list(islice(left, size)), []))
 
 
-def each(log: FilteringBoundLogger, parts: Sequence[Sequence[T]], *, what: str) -> Iterator[Sequence[T]]:
+def each(log: FilteringBoundLogger, parts: Sequence[list[T]], *, what: str) -> Iterator[list[T]]:
     """Go through batches, and log how many items are done: every 10 seconds, at the end, and where it stops.
 
     :param what: what is done to them, such as ``profiles added to list Y6nRLr``.

@@ -16,7 +16,7 @@ from airflow_provider_klaviyo.campaigns.values import (
 )
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.operators.audiences.batches import batches, each, rows_named
-from airflow_provider_klaviyo.operators.audiences.rows import email, phone_number, rows_of
+from airflow_provider_klaviyo.operators.audiences.rows import email, once, phone_number, rows_of
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
@@ -77,11 +77,7 @@ class ConsentOperator(KlaviyoTask):
         rows = rows_of(
             self.profiles, Field("/profiles", rendered=rendered), lambda value, field: self.row(value, field, readers)
         )
-        once: dict[str, Numbered] = {}
-        for number, row in enumerate(rows):
-            same = {**row, "email": row["email"].lower()} if isinstance(row, Mapping) and row.get("email") else row
-            once.setdefault(json.dumps(same, sort_keys=True, default=str), (number, row))
-        return list(once.values())
+        return once(rows, _key)
 
     def row(self, value: Any, field: Field, readers: Mapping[str, Reader]) -> Any:
         """One row, read and checked; ``channels`` are there then."""
@@ -130,22 +126,25 @@ class ConsentOperator(KlaviyoTask):
         requests: Mapping[str, list[Numbered]],
         call: Callable[[list[dict[str, Any]]], Call[None]],
         *,
-        once: bool,
+        only_once: bool,
         what: str,
     ) -> None:
         """Make the requests.
 
-        :param once: True if each is made at most once by this task, False if it is made again where it is not answered.
+        :param only_once: True if this task makes each at most once, False if what is not answered is made again.
         :param what: for the log, as in ``1,000 <what>.``
         """
         from airflow_provider_klaviyo.never_twice.notes import TaskState
         from airflow_provider_klaviyo.never_twice.post import post_once
 
+        def post(rows: list[dict[str, Any]]) -> None:
+            self.hook.run(call(rows))
+
         state, contents = TaskState(context), iter(requests)
         for part in each(self.log, list(requests.values()), what=what):
             rows, content = [row for _, row in part], next(contents)
             with rows_named(part[0][0], part[-1][0]):
-                if once:
+                if only_once:
                     post_once(
                         self.hook,
                         state,
@@ -156,4 +155,11 @@ class ConsentOperator(KlaviyoTask):
                         remedy=self.remedy,
                     )
                 else:
-                    repeat(self.log, lambda rows=rows: self.hook.run(call(rows)))  # type: ignore[misc]
+                    repeat(self.log, post, rows)
+
+
+def _key(row: Any) -> str:
+    """What makes two rows the same: all that is in them, whatever the case of the address."""
+    if isinstance(row, Mapping) and row.get("email"):
+        row = {**row, "email": row["email"].lower()}
+    return json.dumps(row, sort_keys=True, default=str)

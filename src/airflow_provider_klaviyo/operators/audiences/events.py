@@ -157,9 +157,8 @@ class KlaviyoImportEventsOperator(KlaviyoTask):
         rows = self._rows(rendered=True)
         events = self._once(rows)
         for part in each(self.log, _requests(events), what="events are accepted"):
-            of_profiles = _by_profile(part)
             with rows_named(part[0][0], part[-1][0]):
-                repeat(self.log, lambda found=of_profiles: self.hook.import_events(found))  # type: ignore[misc]
+                repeat(self.log, self.hook.import_events, _by_profile(part))
         return {"accepted": len(events), "duplicates": len(rows) - len(events)}
 
     def _once(self, rows: list[dict[str, Any]]) -> list[Numbered]:

@@ -9,7 +9,7 @@ from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.operators.audiences.batches import batches, each, rows_named
 from airflow_provider_klaviyo.operators.audiences.named import find_or_create
-from airflow_provider_klaviyo.operators.audiences.rows import rows_of
+from airflow_provider_klaviyo.operators.audiences.rows import once, rows_of
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class KlaviyoCreateListOperator(KlaviyoTask):
             self.log,
             "list",
             name,
-            find=lambda name: self.hook.find_lists(name),
+            find=self.hook.find_lists,
             create=lambda: self.hook.create_list(name, opt_in_process=wanted),
         )
         there = found.attributes.get("opt_in_process")
@@ -82,18 +82,15 @@ class _MembersOperator(KlaviyoTask):
         self.profile_ids = profile_ids
         self._checked()
 
-    def _checked(self, *, rendered: bool = False) -> list[str]:
-        """The profiles, each once."""
+    def _checked(self, *, rendered: bool = False) -> list[tuple[int, str]]:
+        """The profiles, each once, with their numbers."""
         check_id("list_id", self.list_id, rendered=rendered)
-        ids = rows_of(self.profile_ids, Field("/profile_ids", rendered=rendered), identifier)
-        return list(dict.fromkeys(ids))
+        return once(rows_of(self.profile_ids, Field("/profile_ids", rendered=rendered), identifier))
 
     def _change(self, write: Callable[[str, list[str]], None], what: str) -> str:
-        first = 0
         for batch in each(self.log, batches(self._checked(rendered=True), PER_CALL), what=what):
-            with rows_named(first, first + len(batch) - 1):
-                repeat(self.log, lambda ids=list(batch): write(self.list_id, ids))  # type: ignore[misc]
-            first += len(batch)
+            with rows_named(batch[0][0], batch[-1][0]):
+                repeat(self.log, write, self.list_id, [profile_id for _, profile_id in batch])
         return self.list_id
 
 
@@ -114,7 +111,7 @@ class KlaviyoAddProfilesToListOperator(_MembersOperator):
     def execute(self, context: Context) -> str:
         self.check_rendered()
         return self._change(
-            lambda list_id, ids: self.hook.add_profiles_to_list(list_id, ids),
+            self.hook.add_profiles_to_list,
             f"profiles added to list {self.list_id}",
         )
 
@@ -136,6 +133,6 @@ class KlaviyoRemoveProfilesFromListOperator(_MembersOperator):
     def execute(self, context: Context) -> str:
         self.check_rendered()
         return self._change(
-            lambda list_id, ids: self.hook.remove_profiles_from_list(list_id, ids),
+            self.hook.remove_profiles_from_list,
             f"profiles removed from list {self.list_id}",
         )

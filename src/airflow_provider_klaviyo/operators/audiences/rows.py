@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,14 @@ def rows_of(value: Any, field: Field, reader: Reader) -> list[Any]:
         raise field.error("is empty", "Give some, or skip this task where there are none.")
     rows: list[Any] = sequence(value, field, reader)
     return rows
+
+
+def once(rows: Iterable[Any], key: Callable[[Any], Hashable] = str) -> list[tuple[int, Any]]:
+    """Rows with their numbers, from 0; of several with the same key, the first."""
+    found: dict[Hashable, tuple[int, Any]] = {}
+    for number, row in enumerate(rows):
+        found.setdefault(key(row), (number, row))
+    return list(found.values())
 
 
 def email(value: Any, field: Field) -> Any:

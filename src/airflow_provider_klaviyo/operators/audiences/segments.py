@@ -54,7 +54,7 @@ class KlaviyoCreateSegmentOperator(KlaviyoTask):
             self.log,
             "segment",
             name,
-            find=lambda name: self.hook.find_segments(name),
+            find=self.hook.find_segments,
             create=lambda: self.hook.create_segment(name, definition),
         )
         if was_there and not _has(found.attributes.get("definition"), definition):

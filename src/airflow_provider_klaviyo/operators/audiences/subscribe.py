@@ -105,8 +105,8 @@ class KlaviyoSubscribeProfilesOperator(ConsentOperator):
         self.check_rendered()
         requests = self.requests()
         accepted = sum(map(len, requests.values()))
-        once = not self.historical_import and not self._is_single_opt_in()
-        if once:
+        only_once = not self.historical_import and not self._is_single_opt_in()
+        if only_once:
             requests = self.not_posted(context, requests)
         self.post(
             context,
@@ -117,7 +117,7 @@ class KlaviyoSubscribeProfilesOperator(ConsentOperator):
                 historical_import=self.historical_import,
                 custom_source=self.custom_source,
             ),
-            once=once,
+            only_once=only_once,
             what="rows to subscribe are accepted",
         )
         return {"accepted": accepted}

@@ -17,7 +17,7 @@ from airflow_provider_klaviyo.campaigns.status import JobStatus
 from airflow_provider_klaviyo.campaigns.values import Field, check_id, positive
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.operators.audiences.batches import batches, each, rows_named
-from airflow_provider_klaviyo.operators.audiences.rows import email, rows_of
+from airflow_provider_klaviyo.operators.audiences.rows import email, once, rows_of
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class _SuppressionOperator(KlaviyoTask):
             )
         self._checked()
 
-    def _checked(self, *, rendered: bool = False) -> list[str]:
-        """The addresses, each once; none for a list or segment."""
+    def _checked(self, *, rendered: bool = False) -> list[tuple[int, str]]:
+        """The addresses, each once, with their numbers; none for a list or segment."""
         if self.emails is None:
             name = "list_id" if self.list_id is not None else "segment_id"
             check_id(name, getattr(self, name), rendered=rendered)
             return []
         rows = rows_of(self.emails, Field("/emails", rendered=rendered), email)
-        return list({str(address).lower(): address for address in rows}.values())
+        return once(rows, lambda address: str(address).lower())
 
     def _begin(self, **whom: Any) -> Resource:
         """Begin a job."""
@@ -84,13 +84,12 @@ class _SuppressionOperator(KlaviyoTask):
         until = time.monotonic() + self.timeout
         if self.emails is None:
             whom = {"list_id": self.list_id, "segment_id": self.segment_id}
-            job_ids = [repeat(self.log, lambda: self._begin(**whom)).id]
+            job_ids = [repeat(self.log, self._begin, **whom).id]
         else:
             job_ids = []
             for part in each(self.log, batches(emails, PER_JOB), what=f"addresses to {self.what} are accepted"):
-                first = PER_JOB * len(job_ids)
-                with rows_named(first, first + len(part) - 1):
-                    job_ids.append(repeat(self.log, lambda part=part: self._begin(emails=part)).id)  # type: ignore[misc]
+                with rows_named(part[0][0], part[-1][0]):
+                    job_ids.append(repeat(self.log, self._begin, emails=[address for _, address in part]).id)
         counts = {"accepted": 0, "completed": 0, "skipped": 0}
         for number, job_id in enumerate(job_ids):
             job = self._wait(job_id, until, f"{number} of {len(job_ids)} jobs were complete")

@@ -97,7 +97,7 @@ class KlaviyoUnsubscribeProfilesOperator(ConsentOperator):
             context,
             requests,
             lambda rows: unsubscribe(rows, list_id=self.list_id),
-            once=self.list_id is not None,
+            only_once=self.list_id is not None,
             what="rows to unsubscribe are accepted",
         )
         return {"accepted": total - skipped, "skipped": skipped}
