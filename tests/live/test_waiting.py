@@ -92,6 +92,23 @@ def test_tasks_begin_and_wait_without_a_worker(waiting: LocalAirflow, account: A
     assert f"{never} was not done in time" in waiting.task_log("waiting_from_trigger", run_id, "too_late")
 
 
+def test_an_audience_is_waited_for_rescheduled_and_deferred(waiting: LocalAirflow) -> None:
+    run_id = waiting.trigger("waiting_audience")
+    assert waiting.wait_for("waiting_audience", run_id) == "failed"
+    assert waiting.task_states("waiting_audience", run_id) == {
+        "rescheduled": "success",
+        "deferred": "success",
+        "deferred_too": "success",
+        "too_late": "failed",
+    }
+    for task_id in ("rescheduled", "deferred", "deferred_too"):
+        assert waiting.xcom("waiting_audience", run_id, task_id) == 12
+        log = waiting.task_log("waiting_audience", run_id, task_id)
+        assert log.count("The list Y6nRLr has 12 profiles (not seen before).") == 1
+    late = waiting.task_log("waiting_audience", run_id, "too_late")
+    assert "The list Y6nRLr has 12 profiles, since " in late
+
+
 @pytest.mark.thorough
 def test_the_deadline_stays_where_it_was_when_the_triggerer_dies(waiting: LocalAirflow, account: Account) -> None:
     ids = account.clones(2)

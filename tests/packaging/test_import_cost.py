@@ -37,7 +37,9 @@ print(json.dumps({{"share": seconds / airflow_seconds, "added": sorted(added), "
 MODULES = [
     "airflow_provider_klaviyo.operators.audiences",
     "airflow_provider_klaviyo.operators.campaigns",
+    "airflow_provider_klaviyo.sensors.audiences",
     "airflow_provider_klaviyo.sensors.campaigns",
+    "airflow_provider_klaviyo.triggers.audiences",
     "airflow_provider_klaviyo.triggers.campaigns",
 ]
 

@@ -76,6 +76,17 @@ def test_it_waits_until_there_are_enough(klaviyo: Klaviyo, deferrable: bool) -> 
     later.join()
 
 
+def test_a_sensor_that_is_run_again_begins_the_quiet_period_anew(klaviyo: Klaviyo) -> None:
+    sensor = waiting().make()
+    task = Task(lambda: sensor)
+    task.run()
+    time.sleep(0.5)
+    before, began = klaviyo.counted()["get_list"], time.monotonic()
+    task.run()
+    assert time.monotonic() - began >= 0.3
+    assert klaviyo.counted()["get_list"] - before >= 2
+
+
 @MODES
 def test_a_number_that_falls_is_waited_out(klaviyo: Klaviyo, deferrable: bool) -> None:
     some = members(klaviyo)[:3]

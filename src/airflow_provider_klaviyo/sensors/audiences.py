@@ -80,10 +80,12 @@ class KlaviyoAudienceReadySensor(KlaviyoTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if self.deferrable:
             return self._defer(context)
+        self._wait = None
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
-            raise AirflowSensorTimeout(self._wait.unmet() if self._wait else str(error)) from error
+            seen: ReadyWait | None = self._wait
+            raise AirflowSensorTimeout(seen.unmet() if seen else str(error)) from error
 
     def poke(self, context: Context) -> PokeReturnValue:
         from airflow_provider_klaviyo.audiences.ready import look_at_size

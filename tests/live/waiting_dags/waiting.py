@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, AssetWatcher
 
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoCloneCampaignOperator
+from airflow_provider_klaviyo.sensors.audiences import KlaviyoAudienceReadySensor
 from airflow_provider_klaviyo.sensors.campaigns import KlaviyoCampaignSendJobSensor, KlaviyoCampaignStatusSensor
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 
@@ -35,6 +36,15 @@ with DAG("waiting_from_trigger", schedule=None, params={"ids": []}):
 with DAG("waiting_deadline", schedule=None, params={"ids": []}):
     KlaviyoCampaignStatusSensor(
         task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=45
+    )
+
+with DAG("waiting_audience", schedule=None):
+    about = {"list_id": "Y6nRLr", "settled": 4, "poke_interval": 2}
+    KlaviyoAudienceReadySensor(task_id="rescheduled", mode="reschedule", deferrable=False, **about)
+    for name in ("deferred", "deferred_too"):
+        KlaviyoAudienceReadySensor(task_id=name, deferrable=True, **about)
+    KlaviyoAudienceReadySensor(
+        task_id="too_late", minimum=1_000, mode="reschedule", deferrable=False, timeout=6, **about
     )
 
 # Airflow's triggerer reads the whole DAG again for each task that starts from its trigger: large DAGs would hold it up.
