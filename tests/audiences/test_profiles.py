@@ -43,7 +43,7 @@ def test_a_row_becomes_a_profile():
 
 
 def test_properties_and_location_may_be_dicts_of_their_own():
-    row = {"email": ADA, "properties": {"a": 1, "none": None}, "location": {"zip": 12345}, "b": 2}
+    row = {"email": ADA, "properties": {"a": 1, "none": None}, "location": {"zip": 12345, "latitude": ""}, "b": 2}
     attributes = sent(row)["attributes"]
     assert attributes["properties"] == {"a": 1, "b": 2}
     assert attributes["location"] == {"zip": "12345"}

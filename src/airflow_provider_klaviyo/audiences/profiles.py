@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -35,7 +36,11 @@ _ODD = ("..", "@.", ".@")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(frozen=True, slots=True)
+_Plan = tuple[Target, str | None, str, Callable[[Any], Any]]
+"""For a column: its target, the section of the profile that this is in, the name there, and what reads a value."""
+
+
+@dataclass(slots=True)
 class Profile:
     """A row as it is sent.
 
@@ -70,6 +75,7 @@ class Profiles:
         timezone: str | None = None,
     ) -> None:
         self._columns = columns
+        self._plans: dict[Any, _Plan | None] = {}
         self._clears = nulls == "clear"
         self._phone = _phone_reader(default_region)
         self._zone = zone(timezone)
@@ -85,36 +91,53 @@ class Profiles:
         unset: list[str] = []
         clears: list[str] = []
         for column, given in row.items():
-            target = self._columns.target(column)
-            if target is None:
+            plan = self._plans[column] if column in self._plans else self._plan(column)
+            if plan is None:
                 continue
-            value = self._value(target, given)
+            target, section, name, read = plan
+            value = None if given is None or given == "" else read(given)
             if value is None:
                 if self._clears and target[0] not in IDENTIFIERS:
-                    (unset if target[0] == PROPERTIES else clears).append(
-                        target[1] if target[0] == PROPERTIES and len(target) > 1 else ".".join(target)
-                    )
-                continue
-            if len(target) > 1:
-                attributes.setdefault(target[0], {})[target[1]] = value
-            elif target[0] in IDENTIFIERS:
-                identifiers[target[0]] = value
+                    if target[0] == PROPERTIES and len(target) > 1:
+                        unset.append(name)
+                    else:
+                        clears.append(".".join(target))
+            elif section is not None:
+                attributes.setdefault(section, {})[name] = value
+            elif name in IDENTIFIERS:
+                identifiers[name] = value
             elif isinstance(value, dict):
-                attributes.setdefault(target[0], {}).update(value)
+                attributes.setdefault(name, {}).update(value)
             else:
-                attributes[target[0]] = value
+                attributes[name] = value
         return self._profile(identifiers, attributes, unset, tuple(clears))
+
+    def _plan(self, column: Any) -> _Plan | None:
+        """What becomes of a column's values: where they go, and what reads them; ``None``: they go nowhere."""
+        target = self._columns.target(column)
+        plan: _Plan | None = None
+        if target is not None:
+            section = target[0] if len(target) > 1 else None
+            plan = (target, section, target[-1], partial(self._value, target))
+            if section == PROPERTIES:
+                plan = (target, section, target[-1], partial(self._property, target, 1))
+        self._plans[column] = plan
+        return plan
 
     def _profile(
         self, identifiers: dict[str, str], attributes: dict[str, Any], unset: list[str], clears: tuple[str, ...]
     ) -> Profile:
-        name = next((name for name in IDENTIFIERS if name in identifiers), None)
-        if name is None:
+        for name in IDENTIFIERS:
+            if name in identifiers:
+                break
+        else:
             raise RowError("it has no email, phone_number, external_id or id, so no profile can be recognised")
         profile: dict[str, Any] = {"type": "profile"}
+        attributes = {**identifiers, **attributes}
         if "id" in identifiers:
             profile["id"] = identifiers["id"]
-        profile["attributes"] = {**{one: identifiers[one] for one in identifiers if one != "id"}, **attributes}
+            del attributes["id"]
+        profile["attributes"] = attributes
         if unset:
             profile["meta"] = {"patch_properties": {"unset": unset}}
         content = _bytes(profile)
@@ -128,11 +151,11 @@ class Profiles:
 
     def _value(self, target: Target, given: Any) -> Any:
         """A value as it is sent; ``None``: there is none."""
-        if given is None or given == "" or (isinstance(given, float) and math.isnan(given)):
+        if given is None or (isinstance(given, float) and math.isnan(given)):
             return None
         name = target[-1]
-        if target[0] == PROPERTIES:
-            return self._properties(given) if len(target) == 1 else self._property(given, target, 1)
+        if target == (PROPERTIES,):
+            return self._properties(given)
         if target == ("location",):
             return self._location(given)
         if name in COORDINATES:
@@ -149,7 +172,7 @@ class Profiles:
     def _properties(self, given: Any) -> dict[str, Any] | None:
         if not isinstance(given, Mapping):
             raise RowError(f"it is {_kind(given)}, not an object", PROPERTIES)
-        values = {str(name): self._property(value, (PROPERTIES, str(name)), 1) for name, value in given.items()}
+        values = {str(name): self._property((PROPERTIES, str(name)), 1, value) for name, value in given.items()}
         return {name: value for name, value in values.items() if value is not None} or None
 
     def _location(self, given: Any) -> dict[str, Any] | None:
@@ -159,10 +182,10 @@ class Profiles:
         for name, value in given.items():
             if name not in LOCATION:
                 raise RowError(f"{name!r} is not a field of a location; allowed: {', '.join(LOCATION)}", "location")
-            found[name] = self._value(("location", name), value)
+            found[name] = None if value == "" else self._value(("location", name), value)
         return {name: value for name, value in found.items() if value is not None} or None
 
-    def _property(self, value: Any, target: Target, depth: int) -> Any:
+    def _property(self, target: Target, depth: int, value: Any) -> Any:
         if value is None or isinstance(value, str | bool | int):
             return value if value != "" else None
         if isinstance(value, float):
@@ -181,10 +204,10 @@ class Profiles:
             if len(value) > LONGEST:
                 raise RowError(f"it has {len(value):,} items, and Klaviyo takes {LONGEST:,}", ".".join(target))
             if isinstance(value, Mapping):
-                return {str(name): self._property(item, target, depth + 1) for name, item in value.items()}
-            return [self._property(item, target, depth + 1) for item in value]
+                return {str(name): self._property(target, depth + 1, item) for name, item in value.items()}
+            return [self._property(target, depth + 1, item) for item in value]
         if hasattr(value, "item") and type(value).__module__ == "numpy":
-            return self._property(value.item(), target, depth)
+            return self._property(target, depth, value.item())
         raise RowError(f"it is {_kind(value)}, which JSON cannot carry", ".".join(target))
 
     def _moment(self, value: datetime, target: Target) -> str | None:
