@@ -15,7 +15,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
-from airflow_provider_klaviyo.campaigns.wait import JITTER, LONGEST_BACKOFF, ErrorFacts, are_facts, facts
+from airflow_provider_klaviyo.campaigns.wait import JITTER, ErrorFacts, are_facts, asked_for, backed_off, facts
 
 
 class JobsEvent(TypedDict):
@@ -74,13 +74,8 @@ class JobsWait:
 
     def pause(self, now: float, error: KlaviyoError | None = None) -> float:
         """Seconds until the next look, longer with each that fails in a row; never past the deadline."""
-        seconds = self.interval
-        if self._misses:
-            seconds = min(seconds * 2.0 ** min(self._misses - 1, 16), max(seconds, LONGEST_BACKOFF))
-        seconds *= random.uniform(1 - JITTER, 1 + JITTER)
-        if isinstance(error, KlaviyoRateLimitError):
-            seconds = max(seconds, error.retry_after or 0)
-        return max(0.0, min(seconds, self.deadline - now))
+        seconds = backed_off(self.interval, self._misses) * random.uniform(1 - JITTER, 1 + JITTER)
+        return max(0.0, min(max(seconds, asked_for(error)), self.deadline - now))
 
     def _late(self, now: float) -> JobsEvent | None:
         return JobsEvent(outcome="timeout", pending=self.pending) if now >= self.deadline else None
