@@ -17,8 +17,17 @@ from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.campaigns import sms
 from airflow_provider_klaviyo.compat import TaskDeferred
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
-from airflow_provider_klaviyo.never_twice.notes import CampaignNote, IntentNote, PostNote, SendNote, TemplateNote
+from airflow_provider_klaviyo.never_twice.notes import (
+    CampaignNote,
+    ImportJobNote,
+    ImportNote,
+    IntentNote,
+    PostNote,
+    SendNote,
+    TemplateNote,
+)
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
+from airflow_provider_klaviyo.sensors import audiences
 from tests.support.context import Task, dag_run, fire, over_the_database
 from tests.support.sandbox import DRAFT_EMAIL, SENT, Klaviyo
 from tests.support.tasks import NAME, create, send
@@ -94,7 +103,8 @@ def test_every_row_of_a_table_with_tests_names_one() -> None:
 
 
 def test_every_state_store_key_is_on_the_page_and_no_other() -> None:
-    keys = {kind.KEY for kind in (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote)}
+    kinds = (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote, ImportJobNote, ImportNote)
+    keys = {kind.KEY for kind in kinds} | {audiences.NOTE}
     assert set(re.findall(r"^\| `(klaviyo_\w+)` \|", PAGE, re.MULTILINE)) == keys
 
 

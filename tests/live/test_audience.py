@@ -55,12 +55,12 @@ def loading(klaviyo: Sandbox, warehouse: Path, tmp_path_factory: pytest.TempPath
 def members(klaviyo: Sandbox) -> int:
     headers = {"Authorization": "Klaviyo-API-Key pk_observer", "revision": "2026-04-15"}
     query = {"additional-fields[list]": "profile_count"}
-    answer = httpx.get(f"{klaviyo.url}/api/lists/Y6nRLr", params=query, headers=headers).json()
+    answer = httpx.get(f"{klaviyo.url}/api/lists/Y6nRLr", params=query, headers=headers, timeout=60).json()
     return int(answer["data"]["attributes"]["profile_count"])
 
 
 def posted(klaviyo: Sandbox) -> list[dict[str, Any]]:
-    rows = httpx.get(f"{klaviyo.url}/sandbox/requests").json()
+    rows = httpx.get(f"{klaviyo.url}/sandbox/requests", timeout=60).json()
     return [row for row in rows if row["operation"] == "bulk_import_profiles"]
 
 
@@ -104,4 +104,4 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_no_row_behind(
 
 
 def fired(klaviyo: Sandbox) -> int:
-    return sum(rule["fired"] for rule in httpx.get(f"{klaviyo.url}/sandbox/faults").json())
+    return sum(rule["fired"] for rule in httpx.get(f"{klaviyo.url}/sandbox/faults", timeout=60).json())
