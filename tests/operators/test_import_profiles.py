@@ -342,6 +342,7 @@ def test_a_cell_of_two_million_characters_is_a_rejected_row(klaviyo, tmp_path):
         ({"profiles": [], "list_ids": ["a b"]}, "list_ids is 'a b'"),
         ({"profiles": [], "list_ids": 5}, "list_ids is 5"),
         ({"profiles": [], "timeout": 0}, "timeout is 0"),
+        ({"profiles": [], "timezone": "Berlin"}, "timezone is 'Berlin'"),
     ],
 )
 def test_what_cannot_be_is_refused_when_the_dag_is_imported(arguments, words):

@@ -40,6 +40,7 @@ MODULES = [
     "airflow_provider_klaviyo.sensors.audiences",
     "airflow_provider_klaviyo.sensors.campaigns",
     "airflow_provider_klaviyo.triggers.audiences",
+    "airflow_provider_klaviyo.transfers.sql_to_klaviyo",
     "airflow_provider_klaviyo.triggers.campaigns",
 ]
 

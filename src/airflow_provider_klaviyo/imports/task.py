@@ -124,6 +124,10 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
             )
         if not is_template(max_rejected):
             most_rejected(max_rejected, 0)
+        if timezone is not None and not is_template(timezone):
+            from airflow_provider_klaviyo.audiences.profiles import zone
+
+            zone(timezone)
 
     @abstractmethod
     def rows(self, columns: Columns) -> Iterator[Row]:
