@@ -32,6 +32,7 @@ QUICK = Timing(
     reverting=0.1,
     estimating=0.05,
     working=0.03,
+    counting=0.0,
 )
 
 MOST_CASES = 16

@@ -54,18 +54,21 @@ def happen(store: Store, at: float, event: Mapping[str, Any]) -> None:
     job = store.get(event["type"], event["id"])
     if event["what"] == "job begins":
         store.put(job.having(status=JobStatus.PROCESSING, started_at=iso(at)))
+    elif job.internal.get("ends") == JobStatus.CANCELLED:
+        store.put(job.having(status=JobStatus.CANCELLED, completed_at=iso(at)).knowing(rows=[]))
     else:
         done = WORK[job.type](store, job, iso(at))
         store.put(done.having(status=JobStatus.COMPLETE, completed_at=iso(at)).knowing(rows=[]))
 
 
 def _import(store: Store, job: Entity, now: str) -> Entity:
+    nulls = bool(job.internal.get("nulls"))
     directory = Directory(store)
     profile_ids, error_ids = [], []
     for number, row in enumerate(job.internal["rows"]):
         try:
             directory.meant(row["attributes"], row.get("id"))
-            profile, _ = directory.upsert(row["attributes"], now, row.get("id"), meta=row.get("meta"))
+            profile, _ = directory.upsert(row["attributes"], now, row.get("id"), meta=row.get("meta"), nulls=nulls)
         except RefusedError as refused:
             error_ids.append(_import_error(store, refused, number, row))
         else:

@@ -12,6 +12,7 @@ from airflow_provider_klaviyo.api.schemas import published
 from airflow_provider_klaviyo.sandbox import conditions, jsontext
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.consent import subscriptions
+from airflow_provider_klaviyo.sandbox.counting import shown as shown_count
 from airflow_provider_klaviyo.sandbox.model import KINDS, Entity
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import ServedCall
@@ -19,9 +20,9 @@ from airflow_provider_klaviyo.sandbox.store import Store
 
 FieldReader = Callable[[Store, Entity], Any]
 
-ADDITIONAL: Mapping[str, Mapping[str, FieldReader]] = {
-    "list": {"profile_count": lambda _, group: len(group.relationships["profiles"])},
-    "segment": {"profile_count": lambda _, group: len(group.relationships["profiles"])},
+ADDITIONAL: Mapping[str, Mapping[str, Callable[[ServedCall, Entity], Any]]] = {
+    "list": {"profile_count": lambda call, group: shown_count(group, call.now, call.timing.counting)},
+    "segment": {"profile_count": lambda call, group: shown_count(group, call.now, call.timing.counting)},
     "profile": {
         "subscriptions": lambda _, profile: subscriptions(profile),
         "predictive_analytics": lambda _, __: None,
@@ -69,7 +70,7 @@ def resource_object(call: ServedCall, resource: Entity) -> dict[str, Any]:
     """A resource as JSON:API: with its links, and only the fields asked for. A sparse one has no relationships."""
     attributes = dict(resource.attributes)
     for name in call.listed(f"additional-fields[{resource.type}]"):
-        attributes[name] = ADDITIONAL[resource.type][name](call.store, resource)
+        attributes[name] = ADDITIONAL[resource.type][name](call, resource)
     shown: dict[str, Any] = {"type": resource.type, "id": resource.id, "attributes": attributes}
     own = f"{call.base}/api/{KINDS[resource.type].path}/{resource.id}/"
     fields = call.query.get(f"fields[{resource.type}]")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.consent import unasked
+from airflow_provider_klaviyo.sandbox.counting import noted
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import Reason, RefusedError, invalid
 from airflow_provider_klaviyo.sandbox.store import Store
@@ -160,14 +161,16 @@ def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
     group = store.get("list", list_id)
     members = dict.fromkeys([*group.relationships["profiles"], *profile_ids])
     joined = {**dict.fromkeys(profile_ids, now), **group.internal.get("joined", {})}
-    store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined))
+    counts = noted(group, len(members), now)
+    store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined, counts=counts))
 
 
 def leave(store: Store, group: Entity, profile_ids: set[str], now: str) -> None:
     """Take profiles off a list or segment."""
     members = [id_ for id_ in group.relationships["profiles"] if id_ not in profile_ids]
     joined = {id_: at for id_, at in group.internal.get("joined", {}).items() if id_ not in profile_ids}
-    store.put(group.related("profiles", members).having(updated=now).knowing(joined=joined))
+    counts = noted(group, len(members), now)
+    store.put(group.related("profiles", members).having(updated=now).knowing(joined=joined, counts=counts))
 
 
 def forget(store: Store, profile_id: str, now: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_klaviyo.api.schemas import Problem
@@ -33,6 +33,11 @@ class RefusedError(Exception):
     def body(self) -> dict[str, Any]:
         """The answer's JSON."""
         return {"errors": [self._error(reason) for reason in self.reasons]}
+
+    def without_pointers(self) -> RefusedError:
+        """The same refusal, which does not say where."""
+        reasons = [replace(reason, pointer=None) for reason in self.reasons]
+        return RefusedError(self.status, self.code, self.title, reasons)
 
     def _error(self, reason: Reason) -> dict[str, Any]:
         source = {"pointer": reason.pointer, "parameter": reason.parameter}

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_klaviyo.api.operations import Operation
 from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.settings import Settings
 from airflow_provider_klaviyo.sandbox.store import Store
 
 
@@ -18,7 +19,7 @@ class Timing:
 
     An immediate send is out after ``queued + adding``; ``sending`` later it is ``Sent``. A scheduled one is
     ``Scheduled`` after ``schedule_queued + schedule_adding``: 20 to 30 seconds were seen. A job over profiles is
-    complete after ``queued + working``.
+    complete after ``queued + working``. A ``profile_count`` follows the membership ``counting`` later (a choice).
     """
 
     queued: float = 1.0
@@ -29,6 +30,7 @@ class Timing:
     reverting: float = 2.0
     estimating: float = 2.0
     working: float = 2.0
+    counting: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class ServedCall:
     now: float
     store: Store
     timing: Timing
+    settings: Settings
 
     @property
     def data(self) -> Any:

@@ -25,6 +25,8 @@ from airflow_provider_klaviyo.sandbox.windows import ThrottledError
 
 API_TYPE = "application/vnd.api+json"
 MAX_BODY = 32 * 1024 * 1024
+LOGGED = 256 * 1024
+"""Bytes of the longest body that the request log keeps."""
 GATEWAY_STATUSES = (502, 504, 520, 521, 522, 523, 524)
 Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +55,8 @@ class Server:
                 web.delete("/sandbox/faults", self.clear_faults),
                 web.get("/sandbox/clock", self.show_clock),
                 web.post("/sandbox/clock", self.advance_clock),
+                web.get("/sandbox/settings", self.show_settings),
+                web.post("/sandbox/settings", self.change_settings),
                 web.post("/oauth/token", self.give_token),
                 web.route("*", "/api/{path:.*}", self.api),
                 web.route("*", "/client/{path:.*}", self.api),
@@ -207,6 +211,17 @@ class Server:
         self.klaviyo.saved()
         return await self.show_clock(request)
 
+    async def show_settings(self, request: web.Request) -> web.Response:
+        return web.json_response(asdict(self.klaviyo.settings))
+
+    async def change_settings(self, request: web.Request) -> web.Response:
+        given = await _json(request)
+        try:
+            self.klaviyo.settings = self.klaviyo.settings.changed(given)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return await self.show_settings(request)
+
 
 def _is_from_here(request: web.Request) -> bool:
     is_local = is_loopback(request.remote or "") and is_loopback(host_name(request))
@@ -217,6 +232,8 @@ def _readable(asked: HTTPRequest) -> Any:
     """The body for the request log: its JSON values, or nothing when it has none."""
     if not isinstance(asked.content, bytes):
         return asked.content
+    if len(asked.content) > LOGGED:
+        return {"omitted_bytes": len(asked.content)}
     try:
         return jsontext.read(asked.content)
     except ValueError:

@@ -22,8 +22,10 @@ from airflow_provider_klaviyo.sandbox.access import (
 from airflow_provider_klaviyo.sandbox.clock import Clock
 from airflow_provider_klaviyo.sandbox.handlers import HANDLERS
 from airflow_provider_klaviyo.sandbox.handlers.example import answer_by_example
+from airflow_provider_klaviyo.sandbox.imports import IMPORT, abridged, check_size
 from airflow_provider_klaviyo.sandbox.refusals import RefusedError, invalid, malformed, nothing_there, refusal
 from airflow_provider_klaviyo.sandbox.served import Handler, HTTPRequest, HTTPResponse, Reply, ServedCall, Timing
+from airflow_provider_klaviyo.sandbox.settings import Settings
 from airflow_provider_klaviyo.sandbox.store import Store
 from airflow_provider_klaviyo.sandbox.windows import COUNTING, ThrottledError, Windows
 
@@ -57,6 +59,7 @@ class Klaviyo:
         self.timing = timing or Timing()
         self.windows = Windows(enforced=limits)
         self.strict = strict
+        self.settings = Settings()
         self.saved = saved
         self.schemes: dict[str, Scheme] = {"klaviyo-api-key": private_key}
 
@@ -65,6 +68,7 @@ class Klaviyo:
         self.store = self.seed()
         self.clock = Clock(self.clock.speed)
         self.windows.clear()
+        self.settings = Settings()
         self.saved()
 
     def catch_up(self) -> None:
@@ -93,6 +97,8 @@ class Klaviyo:
             headers["x-klaviyo-api-revision"] = revision
             check_published(operation, revision)
             body = _body(incoming, published(operation.id, revision).get("media_type"))
+            if operation.id == IMPORT:
+                check_size(incoming.content)
         except ThrottledError as throttled:
             headers["Retry-After"] = str(throttled.retry_after)
             return HTTPResponse(429, throttled.refusal().body(), headers)
@@ -109,6 +115,7 @@ class Klaviyo:
             now=self.clock.timestamp(),
             store=self.store.before_last_write() if stale else self.store,
             timing=self.timing,
+            settings=self.settings,
         )
         answer, committed = self._handle(call)
         return HTTPResponse(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
@@ -135,10 +142,13 @@ class Klaviyo:
         leaves everything as it was."""
         is_write = call.operation.is_write
         try:
-            if problems := request_errors(call.operation.id, call.query, call.body, call.revision):
+            body = abridged(call.body) if call.operation.id == IMPORT else call.body
+            if problems := request_errors(call.operation.id, call.query, body, call.revision):
                 raise malformed(problems)
             answer = self._write(call) if is_write else _handler(call.operation)(call)
         except RefusedError as refused:
+            if call.operation.id == IMPORT and not call.settings.import_pointer:
+                refused = refused.without_pointers()
             answer, is_write = Reply(refused.status, refused.body()), False
         if self.strict:
             answer = _checked(call, answer)

@@ -12,6 +12,7 @@ from airflow_provider_klaviyo.sandbox import bulk
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
 from airflow_provider_klaviyo.sandbox.documents import document
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
+from airflow_provider_klaviyo.sandbox.imports import check_profiles
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import FORMS
 from airflow_provider_klaviyo.sandbox.refusals import invalid
@@ -29,6 +30,7 @@ def bulk_import_profiles(call: ServedCall) -> Reply:
     """Rows that are well-formed but no profile fail one by one; see the job's import errors."""
     rows = call.attributes["profiles"]["data"]
     _check_count(rows, IMPORTED)
+    check_profiles(rows)
     lists = _related(call).get("lists", {}).get("data", [])
     for number, reference in enumerate(lists):
         _check_group(call, "list", reference["id"], f"/data/relationships/lists/data/{number}/id")
@@ -44,7 +46,7 @@ def bulk_import_profiles(call: ServedCall) -> Reply:
             "expires_at": iso(call.now + WEEK),
         },
         {"lists": [reference["id"] for reference in lists], "profiles": [], "import-errors": []},
-        {"rows": rows},
+        {"rows": rows, "nulls": call.settings.import_nulls == "clear", "ends": call.settings.jobs_end},
     )
     return Reply(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
 
@@ -74,7 +76,7 @@ def suppression_job(type_: str) -> Handler:
                 "completed_at": None,
             },
             {f"{name}s": [groups[name]] if name in groups else [] for name in ("list", "segment")},
-            {"rows": emails},
+            {"rows": emails, "ends": call.settings.jobs_end},
         )
         return Reply(202, document(call, bulk.begin(call.store, job, call.now, call.timing)))
 
