@@ -14,6 +14,7 @@ PROFILES = "/data/attributes/profiles/data"
 LARGEST_BODY, LARGEST_PROFILE = 5_000_000, 100_000
 """In bytes: of a request, and of a profile in it (as compact JSON)."""
 TEXTS = frozenset(ATTRIBUTES)
+PLACES = frozenset(("address1", "address2", "city", "country", "region", "zip", "timezone", "ip"))
 
 
 def check_size(content: object) -> None:
@@ -55,13 +56,22 @@ def abridged(body: Any) -> Any:
 
 
 def _is_plain(row: object) -> bool:
-    """True if a row has a type, and texts, nulls and properties only."""
-    if not isinstance(row, Mapping) or len(row) != 2 or row.get("type") != "profile":
+    """True if a row has a type, perhaps an id, and texts, nulls, a plain location and properties only."""
+    if not isinstance(row, Mapping) or row.keys() - {"type", "id", "attributes"} or row.get("type") != "profile":
         return False
     attributes = row.get("attributes")
-    return isinstance(attributes, Mapping) and all(
-        isinstance(value, str) or value is None
-        if name in TEXTS
-        else name == "properties" and (isinstance(value, Mapping) or value is None)
-        for name, value in attributes.items()
+    return (
+        isinstance(attributes, Mapping)
+        and isinstance(row.get("id", ""), str)
+        and all(_is_plain_value(name, value) for name, value in attributes.items())
     )
+
+
+def _is_plain_value(name: str, value: object) -> bool:
+    if name in TEXTS:
+        return isinstance(value, str) or value is None
+    if name == "location":
+        return isinstance(value, Mapping) and all(
+            part in PLACES and isinstance(text, str) for part, text in value.items()
+        )
+    return name == "properties" and isinstance(value, Mapping)
