@@ -6,8 +6,8 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 OLDEST := .venv-oldest/bin
 OLDEST_READY := .venv-oldest/.ready
-OLDEST_TESTS := tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/never_twice tests/packaging \
-	tests/sensors tests/triggers $(wildcard tests/test_*.py)
+OLDEST_TESTS := tests/audiences tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/never_twice tests/packaging \
+	tests/sensors tests/transfers tests/triggers $(wildcard tests/test_*.py)
 OLDEST_IS_FROM := 2025-09-01
 NEWER_THAN_OLDEST := klaviyo-api time-machine
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \

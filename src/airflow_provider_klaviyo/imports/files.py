@@ -63,7 +63,7 @@ def _suffix(path: str) -> str:
 def _json_lines(file: IO[bytes], path: str) -> Iterator[Row]:
     decode = msgspec.json.Decoder().decode
     is_empty = True
-    for number, line in enumerate(file):
+    for number, line in enumerate(iter(file.readline, b"")):
         text = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
         if not text.strip():
             continue

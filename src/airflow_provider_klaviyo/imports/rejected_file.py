@@ -53,7 +53,7 @@ def _without_jobs(path: ObjectStoragePath) -> Iterator[bytes]:
     if not path.exists():
         return
     with cast("IO[bytes]", path.open("rb")) as file:
-        for line in file:
+        for line in iter(file.readline, b""):
             if "job" not in msgspec.json.decode(line):
                 yield line.rstrip(b"\n")
 
