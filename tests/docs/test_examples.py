@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +29,7 @@ from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoCreateCampaignOperator, KlaviyoListCampaignsOperator
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.faults import FAULTS
+from airflow_provider_klaviyo.sandbox.settings import Settings
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, blocks
 from tests.support.airflow_versions import DagSerialization, since_airflow
 from tests.support.context import dag_run
@@ -114,12 +116,14 @@ def by_curl(klaviyo: Klaviyo) -> Iterator[list[str]]:
 
 
 def test_the_curl_examples_do_what_they_say(klaviyo: Klaviyo, by_curl: list[str]) -> None:
-    life, faults = by_curl
+    life, faults, settings = by_curl
     sends = json.loads(_curl(life)[-1])
     assert [send["campaign_id"] for send in sends] == ["01H5QQV9F57XJHJDMD86RX4QM5"]
     *_, told, cleared = _curl(faults)
     assert [rule["fault"] for rule in json.loads(told)] == ["status_after_commit", "stale", "throttle"]
     assert json.loads(cleared) == []
+    (set_now,) = _curl(settings)
+    assert json.loads(set_now) == {"import_pointer": False, "import_nulls": "clear", "jobs_end": "complete"}
 
 
 def _curl(script: str) -> list[str]:
@@ -130,13 +134,15 @@ def _curl(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_sandbox_page_has_every_option_and_fault() -> None:
+def test_the_sandbox_page_has_every_option_fault_and_setting() -> None:
     text = (DOCS / "sandbox.md").read_text(encoding="utf-8")
     command = [sys.executable, "-c", "from airflow_provider_klaviyo.sandbox.cli import main; main()", "serve", "--help"]
     usage = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment()).stdout
     assert set(re.findall(r"`(--[a-z-]+)", text)) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
-    section = text[text.index("## Faults") : text.index("## Keys")]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) - {"fault"} == set(FAULTS)
+    faults = text[text.index("## Faults") : text.index("## Settings")]
+    assert set(re.findall(r"^\| `(\w+)` \|", faults, re.MULTILINE)) - {"fault"} == set(FAULTS)
+    settings = text[text.index("## Settings") : text.index("## A bulk import")]
+    assert set(re.findall(r"^\| `(\w+)` \|", settings, re.MULTILINE)) == {field.name for field in fields(Settings)}
 
 
 def test_the_sandbox_page_has_every_control(klaviyo: Klaviyo) -> None:
