@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider_klaviyo.audiences import batches
 from airflow_provider_klaviyo.exceptions import (
@@ -21,7 +22,7 @@ from airflow_provider_klaviyo.exceptions import (
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports import posting
 from airflow_provider_klaviyo.never_twice import repeat
-from airflow_provider_klaviyo.operators.audiences import KlaviyoImportProfilesOperator
+from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator, KlaviyoImportProfilesOperator
 from proof.gateway import API, Reply
 from tests.support.context import Task
 from tests.support.sandbox import LIST, OTHER_LIST
@@ -207,6 +208,20 @@ def test_a_list_that_is_gone_stops_the_import_before_it_begins(klaviyo, lists):
     assert klaviyo.counted()["bulk_import_profiles"] == 0
 
 
+def test_a_list_that_is_named_twice_is_joined_once(klaviyo):
+    task = importing(people(1), list_ids=[LIST, "{{ '" + LIST + "' }}"])
+    assert task.run()["accepted"] == 1
+    assert klaviyo.counted()["get_list"] == 1
+
+
+def test_the_output_of_another_task_may_name_a_list():
+    with DAG("audience", schedule=None):
+        made = KlaviyoCreateListOperator(task_id="make", name="New")
+        one = KlaviyoImportProfilesOperator(task_id="one", profiles=people(1), list_ids=[LIST, made.output])
+        two = KlaviyoImportProfilesOperator(task_id="two", profiles=made.output, list_ids=made.output)
+    assert one.upstream_task_ids == two.upstream_task_ids == {"make"}
+
+
 def test_a_column_that_is_not_known_stops_the_import_before_it_begins(klaviyo):
     with pytest.raises(KlaviyoValidationError, match="Column 'emial'"):
         importing([*people(2), {"emial": "x"}]).run()
@@ -341,6 +356,7 @@ def test_a_cell_of_two_million_characters_is_a_rejected_row(klaviyo, tmp_path):
         ({"profiles": [], "max_rejected": "many"}, "max_rejected is 'many'"),
         ({"profiles": [], "list_ids": ["a b"]}, "list_ids is 'a b'"),
         ({"profiles": [], "list_ids": 5}, "list_ids is 5"),
+        ({"profiles": [], "list_ids": [{}]}, "list_ids is {}"),
         ({"profiles": [], "timeout": 0}, "timeout is 0"),
         ({"profiles": [], "timezone": "Berlin"}, "timezone is 'Berlin'"),
     ],

@@ -171,7 +171,8 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
             raise KlaviyoValidationError(
                 f"list_ids is {given!r}; give the id of a list, or several.", pointer="list_ids"
             )
-        return [identifier(one, Field("list_ids", rendered=rendered)) for one in dict.fromkeys(ids)]
+        found = [identifier(one, Field("list_ids", rendered=rendered)) for one in ids]
+        return list(dict.fromkeys(found)) if rendered else found
 
     def _check_lists(self, list_ids: Sequence[str]) -> None:
         """:raises KlaviyoValidationError: one is not there."""
