@@ -208,6 +208,22 @@ def test_a_list_that_is_gone_stops_the_import_before_it_begins(klaviyo, lists):
     assert klaviyo.counted()["bulk_import_profiles"] == 0
 
 
+def test_a_file_of_rejected_rows_that_cannot_be_written_stops_the_import_before_it_begins(klaviyo, tmp_path):
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(KlaviyoValidationError, match=r"rejected_path is .*cannot be written.*Nothing was imported"):
+        importing(people(2), rejected_path=f"file://{tmp_path}/a file/rejected.jsonl").run()
+    assert klaviyo.requests() == []
+
+
+def test_the_rejected_rows_are_in_the_file_when_posting_fails(klaviyo, tmp_path):
+    path = tmp_path / "rejected.jsonl"
+    klaviyo.fail("bulk_import_profiles", "status_before_commit", status=401)
+    with pytest.raises(KlaviyoAuthError):
+        importing([*people(2), {"email": "no"}], rejected_path=f"file://{path}").run()
+    assert klaviyo.fired() == [1]
+    assert [line["row"] for line in lines(path)] == [3]
+
+
 def test_a_list_that_is_named_twice_is_joined_once(klaviyo):
     task = importing(people(1), list_ids=[LIST, "{{ '" + LIST + "' }}"])
     assert task.run()["accepted"] == 1

@@ -155,6 +155,8 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
             state.forget(ImportJobNote)
         self._check_lists(list_ids)
         rejected = RejectedRows(self.rejected_path, self.log.warning)
+        if not self.is_dry_run:
+            self._check_file(rejected)
         with Spool() as spool:
             rows = self._gather(columns, profiles, spool, rejected)
             if self.is_dry_run:
@@ -188,6 +190,19 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
         if known:
             names = ", ".join(f"{name!r} ({list_id})" for list_id, name in known.items())
             self.log.info("The profiles join %s.", names)
+
+    def _check_file(self, rejected: RejectedRows) -> None:
+        """Begin the file of rejected rows.
+
+        :raises KlaviyoValidationError: it cannot be written.
+        """
+        try:
+            rejected.write()
+        except OSError as error:
+            raise KlaviyoValidationError(
+                f"rejected_path is {self.rejected_path!r}, which cannot be written: {error}. Nothing was imported.",
+                pointer="rejected_path",
+            ) from error
 
     def _gather(self, columns: Columns, profiles: Profiles, spool: Spool, rejected: RejectedRows) -> int:
         """Read all rows into the spool; how many there were."""
@@ -227,13 +242,15 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
         progress = Progress(self.log.info, "Posted {} profiles", total)
         jobs: list[str] = []
         done = 0
-        for batch in batches(spool.profiles(), list_ids):
-            jobs += posting.post(batch)
-            done += len(batch)
-            progress.at(done, rejected.count)
-        progress.end(done, rejected.count)
-        self._clear_fields(spool)
-        rejected.write()
+        try:
+            for batch in batches(spool.profiles(), list_ids):
+                jobs += posting.post(batch)
+                done += len(batch)
+                progress.at(done, rejected.count)
+            progress.end(done, rejected.count)
+            self._clear_fields(spool)
+        finally:
+            rejected.write()
         posted = Posted(rows=rows, duplicates=duplicates, rejected=rejected.count, jobs=jobs)
         state.put(
             ImportNote(at=time.time(), jobs=tuple(jobs), rows=rows, duplicates=duplicates, rejected=rejected.count)
