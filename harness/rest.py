@@ -154,14 +154,14 @@ class AirflowRest:
         try_number: int | None = None,
         timeout: float = 240,
     ) -> str:
-        """Wait until a task is in one of the states, in the given try if one is given, and return that state.
+        """Wait until a task is in one of the states, in the given try or a later one, and return that state.
 
         :raises TimeoutError: it is not; the message holds the state of each task.
         """
 
         def state() -> str | None:
             instance = self.task_instance(dag_id, run_id, task_id, map_index)
-            return instance["state"] if try_number in (None, instance["try_number"]) else None
+            return instance["state"] if instance["try_number"] >= (try_number or 0) else None
 
         return self._wait(state, states, timeout, dag_id, run_id)
 
