@@ -150,6 +150,14 @@ class LocalAirflow(AirflowRest):
         run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
+    def _cancel_backfills(self, dag_id: str) -> None:
+        """The same, with a new API server: SQLite refuses each write of a connection that an interrupted request left
+        in the server's pool, as long as the server lives."""
+        super()._cancel_backfills(dag_id)
+        self.kill("api-server")
+        self.start("api-server")
+        self.wait_ready()
+
     def _healthy(self) -> bool:
         try:
             health = self._http.get("/api/v2/monitor/health").json()
