@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
+    from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_klaviyo.campaigns.wait import ErrorFacts, WaitEvent
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
@@ -238,6 +239,19 @@ class KlaviyoWaitingTask(KlaviyoTask):
         started = context["ti"].start_date
         return (started.timestamp() if started else time.time()) + self.timeout
 
+    def defer_to(self, trigger: BaseTrigger, deadline: float, **kwargs: Any) -> None:
+        """Go on in ``execute_complete`` when the trigger has fired; Airflow ends the wait a while after its deadline.
+
+        :param kwargs: what ``execute_complete`` gets besides the event.
+        """
+        left = max(0.0, deadline - time.time())
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            kwargs=kwargs,
+            timeout=timedelta(seconds=left + 2 * self.poll_interval + 60),
+        )
+
 
 class KlaviyoWaitingOperator(KlaviyoWaitingTask, KlaviyoCampaignOperator):
     """Base of the operators that wait for what becomes of a campaign."""
@@ -245,12 +259,7 @@ class KlaviyoWaitingOperator(KlaviyoWaitingTask, KlaviyoCampaignOperator):
     def wait_for(self, context: Context, trigger: KlaviyoWaitTrigger) -> Any:
         """Wait here, or in the triggerer; either way the task ends in :meth:`execute_complete`."""
         if self.deferrable:
-            left = max(0.0, trigger.deadline - time.time())
-            self.defer(
-                trigger=trigger,
-                method_name="execute_complete",
-                timeout=timedelta(seconds=left + 2 * self.poll_interval + 60),
-            )
+            self.defer_to(trigger, trigger.deadline)
         return self.finish(context, raise_or_return(trigger.wait_here(self.hook)))
 
     def execute_complete(self, context: Context, event: Any) -> Any:

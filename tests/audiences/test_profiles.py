@@ -160,6 +160,15 @@ def test_nulls_are_left_out_unless_they_are_to_clear():
     assert profile.clears == ("title", "location.city")
 
 
+def test_nulls_in_a_dict_of_properties_or_of_a_location_clear_too_and_no_dict_clears_nothing():
+    profiles = Profiles(Columns(), nulls="clear")
+    profile = profiles.read({"email": ADA, "properties": {"plan": None, "n": 1}, "location": {"city": ""}})
+    assert json.loads(profile.content)["meta"] == {"patch_properties": {"unset": ["plan"]}}
+    assert profile.clears == ("location.city",)
+    without = profiles.read({"email": ADA, "properties": None, "location": None})
+    assert (json.loads(without.content), without.clears) == ({"type": "profile", "attributes": {"email": ADA}}, ())
+
+
 @pytest.mark.parametrize(
     ("row", "key"),
     [

@@ -90,7 +90,7 @@ def test_many_rows_go_a_thousand_a_request_and_the_same_row_once(klaviyo, capsys
     rows = many(1_001)
     assert subscribe(*rows, {"email": "P0@example.com"}, list_id=NOBODY).run() == {"accepted": 1_001}
     assert len(klaviyo.requests(SUBSCRIBE)) == 2
-    assert "1,001 rows to subscribe are accepted." in capsys.readouterr().out
+    assert "1,001 of 1,001 rows to subscribe are accepted, " in capsys.readouterr().out
 
 
 def test_what_may_mail_people_to_confirm_is_not_posted_again_when_it_was_not_answered(klaviyo):

@@ -160,7 +160,7 @@ def test_many_profiles_go_a_thousand_a_call_and_the_log_has_how_far_it_came(klav
     ids = [one.id for one in found if str(one.attributes["email"]).startswith("p")][:1_001]
     add(*ids).run()
     assert len(klaviyo.requests("add_profiles_to_list")) == 2
-    assert f"1,001 profiles added to list {NOBODY}." in capsys.readouterr().out
+    assert f"1,001 of 1,001 profiles added to list {NOBODY}, " in capsys.readouterr().out
     with pytest.raises(KlaviyoValidationError, match="about rows 1000 to 1000"):
         add(*ids[:1_000], "nobody").run()
     assert f"Stopped after 1,000 of 1,001 profiles added to list {NOBODY}." in capsys.readouterr().out

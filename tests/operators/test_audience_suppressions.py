@@ -60,7 +60,7 @@ def test_many_addresses_go_a_hundred_a_job_and_the_counts_are_added_up(klaviyo, 
     found = suppress(*(f"p{number}@example.com" for number in range(201))).run()
     assert found == {"accepted": 201, "completed": 201, "skipped": 0}
     assert len(klaviyo.requests("bulk_suppress_profiles")) == 3
-    assert "201 addresses to suppress are accepted." in capsys.readouterr().out
+    assert "201 of 201 addresses to suppress are accepted, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", ["drop_before_commit", "drop_after_commit"])

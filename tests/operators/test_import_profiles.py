@@ -99,6 +99,35 @@ def test_more_rejected_rows_than_allowed_fail_the_task_when_all_others_are_impor
     assert profile("person1@example.com")
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_rows_that_klaviyos_jobs_refuse_are_in_the_file_beside_the_others(klaviyo, tmp_path, deferrable):
+    path = tmp_path / "rejected.jsonl"
+    numbers = [f"+1500555{number:04}" for number in range(150)]
+    importing([*people(150), *({"phone_number": number} for number in numbers)]).run()
+    rows = [{"email": row["email"], "phone_number": number} for row, number in zip(people(150), numbers, strict=True)]
+    task = importing(
+        [{"email": "no"}, *rows, {"email": "new@example.com"}],
+        max_rejected="100%",
+        rejected_path=f"file://{path}",
+        deferrable=deferrable,
+    )
+    result = task.run()
+    assert (result["accepted"], result["rejected"]) == (1, 151)
+    by_check, *by_job = lines(path)
+    assert (by_check["row"], by_check["field"]) == (1, "email")
+    assert [line["key"] for line in by_job] == rows
+    assert all(line["job"] and line["reason"].startswith("Klaviyo: ") for line in by_job)
+    assert task.run()["rejected"] == 151
+    assert len(lines(path)) == 151, "what is written again does not stand there twice"
+
+
+def test_jobs_that_klaviyo_cancels_are_named(klaviyo):
+    klaviyo.settings(jobs_end="cancelled")
+    with pytest.raises(KlaviyoError, match=r"Klaviyo cancelled 1 of 1 import jobs: \w+.*Clear this task"):
+        importing(people(2)).run()
+    assert profile("person0@example.com") is None
+
+
 NAMED = {"source": {"pointer": "/data/attributes/profiles/data/2/attributes/location/timezone"}}
 
 

@@ -53,6 +53,10 @@ class Klaviyo:
         answer = self._http.post("/sandbox/faults", json=rule)
         assert answer.status_code == 201, answer.text
 
+    def settings(self, **settings: Any) -> None:
+        """Switch what varies at Klaviyo."""
+        self._http.post("/sandbox/settings", json=settings).raise_for_status()
+
     def fired(self) -> list[int]:
         """How often each fault has fired."""
         return [rule["fired"] for rule in self._http.get("/sandbox/faults").json()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.audiences.addresses import is_e164, is_email
 from airflow_provider_klaviyo.audiences.fields import COORDINATES, IDENTIFIERS, LOCATION, PROPERTIES, Columns, Target
 from airflow_provider_klaviyo.audiences.rejected import RowError
 
@@ -28,16 +29,16 @@ LARGEST = 100_000
 DEEPEST, LONGEST = 10, 4_000
 """Levels of a property's value, and items of one of its lists, at most."""
 
-_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]+@[A-Za-z0-9](?:[^@\s.,;:<>()\[\]\"\\]*)(?:\.[^@\s.,;:<>()\[\]\"\\]+)+")
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _SEPARATORS = re.compile(r"[\s().\-/]+")
-_ODD = ("..", "@.", ".@")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-_Plan = tuple[Target, str | None, str, Callable[[Any], Any]]
-"""For a column: its target, the section of the profile that this is in, the name there, and what reads a value."""
+_SECTIONS: tuple[Target, ...] = ((PROPERTIES,), ("location",))
+"""Targets that take a dict."""
+
+_Plan = tuple[Target, Callable[[Any], Any]]
+"""For a column: where its values go, and what reads them."""
 
 
 @dataclass(slots=True)
@@ -90,39 +91,56 @@ class Profiles:
         attributes: dict[str, Any] = {}
         unset: list[str] = []
         clears: list[str] = []
-        for column, given in row.items():
-            plan = self._plans[column] if column in self._plans else self._plan(column)
-            if plan is None:
-                continue
-            target, section, name, read = plan
+        for target, read, given in self._values(row):
             value = None if given is None or given == "" else read(given)
+            section, name = target[0], target[-1]
             if value is None:
-                if self._clears and target[0] not in IDENTIFIERS:
-                    if target[0] == PROPERTIES and len(target) > 1:
-                        unset.append(name)
-                    else:
-                        clears.append(".".join(target))
-            elif section is not None:
+                if self._clears and section == PROPERTIES:
+                    unset.append(name)
+                elif self._clears and section not in IDENTIFIERS:
+                    clears.append(".".join(target))
+            elif len(target) > 1:
                 attributes.setdefault(section, {})[name] = value
             elif name in IDENTIFIERS:
                 identifiers[name] = value
-            elif isinstance(value, dict):
-                attributes.setdefault(name, {}).update(value)
             else:
                 attributes[name] = value
         return self._profile(identifiers, attributes, unset, tuple(clears))
 
+    def _values(self, row: Mapping[str, Any]) -> Iterator[tuple[Target, Callable[[Any], Any], Any]]:
+        """The values of a row: where each goes, what reads it, and the value as it came.
+
+        ``properties`` and ``location`` may be dicts, which have values of their own. ``None`` in place of such a dict
+        is not given: it clears nothing.
+        """
+        for column, given in row.items():
+            plan = self._plans[column] if column in self._plans else self._plan(column)
+            if plan is None:
+                continue
+            target, read = plan
+            if target not in _SECTIONS:
+                yield target, read, given
+            elif isinstance(given, Mapping):
+                for name, value in given.items():
+                    inner = (target[0], str(name))
+                    yield inner, self._reader(inner), value
+            elif given is not None and given != "":
+                raise RowError(f"it is {_kind(given)}, not an object", target[0])
+
     def _plan(self, column: Any) -> _Plan | None:
-        """What becomes of a column's values: where they go, and what reads them; ``None``: they go nowhere."""
+        """What becomes of a column's values; ``None``: they go nowhere."""
         target = self._columns.target(column)
-        plan: _Plan | None = None
-        if target is not None:
-            section = target[0] if len(target) > 1 else None
-            plan = (target, section, target[-1], partial(self._value, target))
-            if section == PROPERTIES:
-                plan = (target, section, target[-1], partial(self._property, target, 1))
-        self._plans[column] = plan
+        self._plans[column] = plan = None if target is None else (target, self._reader(target))
         return plan
+
+    def _reader(self, target: Target) -> Callable[[Any], Any]:
+        """What reads a value that goes there.
+
+        :raises RowError: a location does not have such a field.
+        """
+        if target[0] == "location" and target not in _SECTIONS and target[1] not in LOCATION:
+            raise RowError(f"{target[1]!r} is not a field of a location; allowed: {', '.join(LOCATION)}", "location")
+        return partial(self._property, target, 1) if target[0] == PROPERTIES else partial(self._value, target)
 
     def _profile(
         self, identifiers: dict[str, str], attributes: dict[str, Any], unset: list[str], clears: tuple[str, ...]
@@ -154,10 +172,6 @@ class Profiles:
         if given is None or (isinstance(given, float) and math.isnan(given)):
             return None
         name = target[-1]
-        if target == (PROPERTIES,):
-            return self._properties(given)
-        if target == ("location",):
-            return self._location(given)
         if name in COORDINATES:
             return _coordinate(given, target)
         value = _text(given, target)
@@ -168,22 +182,6 @@ class Profiles:
         if name == "phone_number":
             return self._phone(value)
         return value.strip() if name in IDENTIFIERS else value
-
-    def _properties(self, given: Any) -> dict[str, Any] | None:
-        if not isinstance(given, Mapping):
-            raise RowError(f"it is {_kind(given)}, not an object", PROPERTIES)
-        values = {str(name): self._property((PROPERTIES, str(name)), 1, value) for name, value in given.items()}
-        return {name: value for name, value in values.items() if value is not None} or None
-
-    def _location(self, given: Any) -> dict[str, Any] | None:
-        if not isinstance(given, Mapping):
-            raise RowError(f"it is {_kind(given)}, not an object", "location")
-        found = {}
-        for name, value in given.items():
-            if name not in LOCATION:
-                raise RowError(f"{name!r} is not a field of a location; allowed: {', '.join(LOCATION)}", "location")
-            found[name] = None if value == "" else self._value(("location", name), value)
-        return {name: value for name, value in found.items() if value is not None} or None
 
     def _property(self, target: Target, depth: int, value: Any) -> Any:
         if value is None or isinstance(value, str | bool | int):
@@ -265,7 +263,7 @@ def _phone_reader(region: str | None) -> Callable[[str], str]:
 
 def _e164(value: str) -> str:
     number = _SEPARATORS.sub("", value)
-    if not _PHONE.fullmatch(number):
+    if not is_e164(number):
         raise RowError(
             "it is not a phone number with its country, such as +442071838750; set default_region if they are all of "
             "one country",
@@ -276,7 +274,7 @@ def _e164(value: str) -> str:
 
 def _email(value: str) -> str:
     address = value.strip()
-    if len(address) > 254 or not _EMAIL.fullmatch(address) or any(part in address for part in _ODD):
+    if not is_email(address):
         raise RowError("it is not an e-mail address", "email")
     return address
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.fields import Columns, Unmapped, check_columns
 from airflow_provider_klaviyo.audiences.rejected import Rejection, RowError, most_rejected
 from airflow_provider_klaviyo.campaigns.values import Field, check_choice, identifier, is_template
@@ -304,13 +303,7 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
             revision=self.revision,
         )
         if self.deferrable:
-            left = max(0.0, trigger.deadline - time.time())
-            self.defer(
-                trigger=trigger,
-                method_name="execute_complete",
-                kwargs={"posted": dict(posted)},
-                timeout=timedelta(seconds=left + 2 * self.poll_interval + 60),
-            )
+            self.defer_to(trigger, trigger.deadline, posted=dict(posted))
         return self._end(trigger.wait_here(self.hook), posted)
 
     def execute_complete(self, context: Context, event: Any, posted: Posted) -> Any:
@@ -333,28 +326,13 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
 
     def _finish(self, posted: Posted) -> dict[str, Any]:
         """Read the jobs' results, and judge them."""
-        from airflow_provider_klaviyo.api.imports import get_import_job
         from airflow_provider_klaviyo.exceptions import KlaviyoRejectedRowsError
         from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
+        from airflow_provider_klaviyo.imports.results import read_results
 
         self.check_rendered()
         rejected = RejectedRows(self.rejected_path, self.log.warning)
-        accepted = 0
-        cancelled = []
-        for job_id in posted["jobs"]:
-            job = self.hook.run(get_import_job(job_id))
-            accepted += job.completed
-            if not job.is_complete:
-                cancelled.append(job_id)
-            if job.failed:
-                self._add_errors(job_id, rejected)
-        rejected.write_to_those_before()
-        if cancelled:
-            raise KlaviyoError(
-                f"Klaviyo cancelled {len(cancelled)} of {len(posted['jobs'])} import jobs: {', '.join(cancelled)}. "
-                f"{accepted:,} profiles were imported, and of theirs it is not known which. Clear this task to import "
-                f"all rows again, which does no harm."
-            )
+        accepted = read_results(self.hook, posted["jobs"], rejected)
         count = posted["rejected"] + rejected.count
         result: dict[str, Any] = {
             "rows": posted["rows"],
@@ -369,22 +347,6 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
         if count > allowed:
             raise KlaviyoRejectedRowsError(count, allowed, posted["rows"], self.rejected_path)
         return result
-
-    def _add_errors(self, job_id: str, rejected: RejectedRows) -> None:
-        from airflow_provider_klaviyo.api.imports import get_import_errors
-        from airflow_provider_klaviyo.imports.posting import identifiers_of, row_of
-
-        for error in self.hook.run(get_import_errors(job_id)):
-            source, payload = error.attributes.get("source"), error.attributes.get("original_payload")
-            row = row_of(source.get("pointer")) if isinstance(source, Mapping) else None
-            rejected.add(
-                Rejection(
-                    f"Klaviyo: {error.attributes.get('detail') or error.attributes.get('title')}",
-                    row[1] if row else None,
-                    key=identifiers_of(payload) if isinstance(payload, Mapping) else {},
-                    job=job_id,
-                )
-            )
 
     def _dry_result(self, rows: int, spool: Spool, rejected: RejectedRows) -> dict[str, Any]:
         import msgspec

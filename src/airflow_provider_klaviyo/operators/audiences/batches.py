@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+from airflow_provider_klaviyo.imports.progress import Progress
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 T = TypeVar("T")
-
-QUIET = 10.0
-"""Seconds between two lines of progress."""
 
 
 def batches(items: Iterable[T], size: int) -> list[list[T]]:
@@ -30,19 +27,16 @@ def each(log: FilteringBoundLogger, parts: Sequence[list[T]], *, what: str) -> I
 
     :param what: what is done to them, such as ``profiles added to list Y6nRLr``.
     """
-    total, done, said = sum(map(len, parts)), 0, time.monotonic()
-    is_whole = False
+    total, done = sum(map(len, parts)), 0
+    progress = Progress(log.info, f"{{}} {what}", total)
     try:
         for part in parts:
             yield part
             done += len(part)
-            if done < total and time.monotonic() - said >= QUIET:
-                said = time.monotonic()
-                log.info("%s of %s %s.", f"{done:,}", f"{total:,}", what)
-        is_whole = True
+            progress.at(done)
     finally:
-        if is_whole:
-            log.info("%s %s.", f"{total:,}", what)
+        if done == total:
+            progress.end(done)
         else:
             log.warning("Stopped after %s of %s %s.", f"{done:,}", f"{total:,}", what)
 

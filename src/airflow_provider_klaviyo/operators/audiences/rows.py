@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_klaviyo.audiences.addresses import is_e164, is_email
 from airflow_provider_klaviyo.campaigns.values import Field, Reader, sequence, show
-
-EMAIL = re.compile(r"[^@\s\ud800-\udfff]+@[^@\s.\ud800-\udfff]+(\.[^@\s.\ud800-\udfff]+)+")
-PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def rows_of(value: Any, field: Field, reader: Reader) -> list[Any]:
@@ -33,14 +30,14 @@ def once(rows: Iterable[Any], key: Callable[[Any], Hashable] = str) -> list[tupl
 
 def email(value: Any, field: Field) -> Any:
     """One e-mail address."""
-    if not field.pending(value) and not (isinstance(value, str) and EMAIL.fullmatch(value)):
+    if not field.pending(value) and not (isinstance(value, str) and is_email(value)):
         raise field.error("is not an e-mail address", "Give one, such as ada@example.com.")
     return value
 
 
 def phone_number(value: Any, field: Field) -> Any:
     """One phone number in E.164."""
-    if not field.pending(value) and not (isinstance(value, str) and PHONE_NUMBER.fullmatch(value)):
+    if not field.pending(value) and not (isinstance(value, str) and is_e164(value)):
         raise field.error("is not a phone number in E.164", "Give one with its country's code, such as +15550100000.")
     return value
 

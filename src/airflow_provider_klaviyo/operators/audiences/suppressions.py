@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -70,13 +71,13 @@ class _SuppressionOperator(KlaviyoTask):
         rows = rows_of(self.emails, Field("/emails", rendered=rendered), email)
         return once(rows, lambda address: str(address).lower())
 
+    @abstractmethod
     def _begin(self, **whom: Any) -> Resource:
         """Begin a job."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _look(self, job_id: str) -> Resource:
         """A job, as it is now."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, int]:
         self.check_rendered()

@@ -1,0 +1,50 @@
+"""What became of import jobs that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_provider_klaviyo.api.document import Resource
+from airflow_provider_klaviyo.api.errors import KlaviyoError
+from airflow_provider_klaviyo.api.imports import get_import_errors, get_import_job
+from airflow_provider_klaviyo.audiences.rejected import Rejection
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.imports.posting import identifiers_of, row_of
+from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
+
+
+def read_results(hook: KlaviyoHook, job_ids: Sequence[str], rejected: RejectedRows) -> int:
+    """How many profiles jobs have imported.
+
+    :param rejected: takes the rows that they have not, and is written.
+    :raises KlaviyoError: some were cancelled; the message names them.
+    """
+    accepted = 0
+    cancelled = []
+    for job_id in job_ids:
+        job = hook.run(get_import_job(job_id))
+        accepted += job.completed
+        if not job.is_complete:
+            cancelled.append(job_id)
+        if job.failed:
+            for error in hook.run(get_import_errors(job_id)):
+                rejected.add(_rejection(error, job_id))
+    rejected.write_to_those_before()
+    if cancelled:
+        raise KlaviyoError(
+            f"Klaviyo cancelled {len(cancelled)} of {len(job_ids)} import jobs: {', '.join(cancelled)}. "
+            f"{accepted:,} profiles were imported, and of theirs it is not known which. Clear this task to import all "
+            f"rows again, which does no harm."
+        )
+    return accepted
+
+
+def _rejection(error: Resource, job_id: str) -> Rejection:
+    source, payload = error.attributes.get("source"), error.attributes.get("original_payload")
+    row = row_of(source.get("pointer")) if isinstance(source, Mapping) else None
+    return Rejection(
+        f"Klaviyo: {error.attributes.get('detail') or error.attributes.get('title')}",
+        row[1] if row else None,
+        key=identifiers_of(payload) if isinstance(payload, Mapping) else {},
+        job=job_id,
+    )
