@@ -6,7 +6,7 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 OLDEST := .venv-oldest/bin
 OLDEST_READY := .venv-oldest/.ready
-OLDEST_TESTS := tests/audiences tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/never_twice tests/packaging \
+OLDEST_TESTS := tests/audiences tests/campaigns tests/docs tests/faults tests/hooks tests/operators tests/never_twice tests/notifications tests/packaging \
 	tests/sensors tests/transfers tests/triggers $(wildcard tests/test_*.py)
 OLDEST_IS_FROM := 2025-09-01
 NEWER_THAN_OLDEST := klaviyo-api time-machine
@@ -20,7 +20,10 @@ NEXT := .venv-next/bin
 NEXT_READY := .venv-next/.ready
 NEXT_AIRFLOW = apache-airflow>$(shell sed -n 's/^apache-airflow==//p' requirements.lock)
 MAY_BE_PRE_RELEASES := apache-airflow apache-airflow-core apache-airflow-task-sdk
-STORIES := $(addprefix tests/live/test_,cleared.py edited.py lifecycle.py warehouse.py)
+STORIES := $(addprefix tests/live/test_,approval.py cleared.py edited.py lifecycle.py warehouse.py)
+
+# Which of the fast tests run on another Airflow than the locked one.
+WHICH := not live
 
 # Live tests that share an Airflow keep to one process, and those that
 # start their own run beside them.
@@ -29,7 +32,7 @@ FAST := $(PYTEST) --numprocesses 2 --dist worksteal
 LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-live test-oldest test-next proof bench lint format lock screenshots clean
+.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix proof bench lint format lock screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,14 +40,14 @@ help:  ## List the targets
 demo: $(READY)  ## Run a campaign's whole life in a real Airflow against the sandbox (KEEP=1 leaves both up)
 	@$(BIN)/python -m demo.run
 
-test: $(READY)  ## Run the tests but the thorough ones: some 8 minutes
-	@echo "1 of 2: the fast tests, some 4 minutes"
+test: $(READY)  ## Run the tests but the thorough ones: some 20 minutes
+	@echo "1 of 2: the fast tests, some 8 minutes"
 	@$(BIN)/$(FAST) -m "not live and not thorough" || { echo "make test: FAILED in the fast tests"; exit 1; }
-	@echo "2 of 2: the tests with a real Airflow, some 4 minutes"
+	@echo "2 of 2: the tests with a real Airflow, some 11 minutes"
 	@$(BIN)/$(LIVE) -m "live and not thorough" || { echo "make test: FAILED in the live tests"; exit 1; }
 	@echo "make test: passed, fast and live; make test-all runs the thorough ones too"
 
-test-all: $(READY)  ## Run all tests, the thorough ones too: some 20 minutes
+test-all: $(READY)  ## Run all tests, the thorough ones too: some 40 minutes
 	@$(MAKE) --no-print-directory test-fast || { echo "make test-all: FAILED in the fast tests"; exit 1; }
 	@$(MAKE) --no-print-directory test-live || { echo "make test-all: FAILED in the live tests"; exit 1; }
 	@echo "make test-all: all tests passed, fast and live"
@@ -56,11 +59,15 @@ test-live: $(READY)  ## Run all tests with a real Airflow
 	@$(BIN)/$(LIVE) -m live
 
 test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
-	@$(OLDEST)/$(FAST) -m "not live" $(OLDEST_TESTS)
+	@$(OLDEST)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)
 
 test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
-	@$(NEXT)/$(FAST) -m "not live" $(OLDEST_TESTS)
+	@$(NEXT)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)
 	@$(NEXT)/$(LIVE) -m live $(STORIES)
+
+test-matrix: $(READY)  ## Run the fast tests on each supported Airflow, each with what was current at its release
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group matrix
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --report .nox/report.json -- $(OLDEST_TESTS)
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
 	@$(BIN)/python -m proof --exhaustive
@@ -81,7 +88,7 @@ format: $(READY)  ## Format the code and apply safe fixes
 	@$(BIN)/ruff check --fix
 
 lock: $(TOOLS)  ## Resolve the dependencies anew into requirements.lock and requirements-oldest.lock
-	@$(COMPILE) --group lint --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --group arrow --group lint --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements-oldest.in --exclude-newer $(OLDEST_IS_FROM) \
 		$(addprefix --exclude-newer-package ,$(addsuffix =2100-01-01,$(NEWER_THAN_OLDEST))) \
 		--output-file requirements-oldest.lock pyproject.toml
@@ -90,7 +97,7 @@ screenshots: $(READY)  ## Take the pictures in docs/images (needs Chromium)
 	@$(BIN)/python -m scripts.screenshot
 
 clean:  ## Remove everything that make has made
-	@rm -rf .venv .venv-oldest .venv-next .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-oldest .venv-next .nox .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TOOLS):
@@ -121,7 +128,7 @@ $(OLDEST_READY): $(TOOLS) requirements-oldest.lock pyproject.toml
 $(NEXT_READY): $(TOOLS) requirements.lock pyproject.toml
 	@echo "Installing $(NEXT_AIRFLOW) (about 160 packages) ..."
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-next
-	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group test --editable ".[parquet,phone,redis,sandbox,sql]" \
+	@$(BIN)/uv pip install --quiet --python $(NEXT)/python --compile-bytecode --group arrow --group test --editable ".[parquet,phone,redis,sandbox,sql]" \
 		$(foreach package,$(MAY_BE_PRE_RELEASES),--prerelease-package $(package)=allow) "$(NEXT_AIRFLOW)"
 	@$(NEXT)/python -c 'from importlib.metadata import version; print("Installed Airflow", version("apache-airflow"))'
 	@touch $@

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.report import load, machine, render, write
 
-NAMES = ("throughput", "waiting", "overhead", "imports", "lifecycle", "limiter")
+NAMES = ("throughput", "waiting", "overhead", "imports", "lifecycle", "limiter", "audience", "mirror", "load")
 PAGE = Path("docs/benchmarks.md")
 
 

@@ -26,7 +26,7 @@ def sandbox(*, limits: bool, speed: float = 1) -> Iterator[httpx.Client]:
     :param speed: how many of its seconds pass in one of ours.
     """
     settings = ["--port", "0", "--limits", "on" if limits else "off", "--speed", str(speed)]
-    command = [sys.executable, "-c", COMMAND, "serve", *settings]
+    command = [sys.executable, "-c", COMMAND, "serve", "--quiet", *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -54,12 +54,15 @@ def main() -> int:
 
 
 @contextmanager
-def servers(home: Path) -> Iterator[tuple[Sandbox, LocalAirflow]]:
-    """Start a sandbox and an Airflow whose ``klaviyo_default`` points at it, ready to run the lifecycle DAG."""
+def servers(home: Path, env: Mapping[str, str] | None = None) -> Iterator[tuple[Sandbox, LocalAirflow]]:
+    """Start a sandbox and an Airflow whose ``klaviyo_default`` points at it, ready to run the lifecycle DAG.
+
+    :param env: further environment variables of Airflow.
+    """
     with Sandbox(port=0) as sandbox, ExitStack() as stack:
         print(f"The sandbox, a local Klaviyo, is up at {sandbox.url}", flush=True)
         connection = {"conn_type": "klaviyo", "host": sandbox.url, "password": "pk_demo"}
-        env = {"AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
+        env = {"AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection), **(env or {})}
         with waiting(console(), "Airflow is starting", "Airflow is up"):
             airflow = stack.enter_context(LocalAirflow(home, ROOT / "example_dags", env=env))
             airflow.wait_ready(DAG_ID)

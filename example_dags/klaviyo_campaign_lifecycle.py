@@ -1,13 +1,15 @@
 """A holiday sale, mailed every Monday: create → assign template → estimate → send → wait.
 
 The story: a marketer has made the template in Klaviyo; this DAG makes the week's campaign from it, stops if the
-audience looks wrong, and sends it once, whatever is retried.
+audience looks wrong, and sends it once, whatever is retried. A DAG that waits for the asset ``holiday_sale_sent``
+begins when it is sent, and has its name and numbers in the event. On Airflow 3.4 the run's note has the link to the
+campaign.
 """
 
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, Param
 
 from airflow_provider_klaviyo.campaigns import email, immediate, tracking_options
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -54,7 +56,13 @@ with DAG(
         task_id="estimate", campaign_id=create.output, minimum=1, maximum=100_000, deferrable=True, poll_interval=2
     )
     send = KlaviyoSendCampaignOperator(
-        task_id="send", campaign_id=create.output, wait_until="sent", deferrable=True, poll_interval=5
+        task_id="send",
+        campaign_id=create.output,
+        wait_until="sent",
+        deferrable=True,
+        poll_interval=5,
+        run_note=True,
+        outlets=[Asset("holiday_sale_sent")],
     )
     assign >> estimate >> send
     # [END lifecycle]

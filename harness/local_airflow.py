@@ -117,15 +117,16 @@ class LocalAirflow(AirflowRest):
 
     # Readiness
 
-    def wait_ready(self, *dag_ids: str, timeout: float = 120) -> float:
-        """Wait until all components are healthy and the DAGs are known.
+    def wait_ready(self, *dag_ids: str, healthy: Collection[str] = HEALTH_KEYS, timeout: float = 120) -> float:
+        """Wait until the API servers answer, all components are healthy and the DAGs are known.
 
+        :param healthy: the components that have to be, if not all, by their names in ``/monitor/health``.
         :return: the seconds waited.
         :raises LocalAirflowError: a component ended, a DAG file does not import, or the time is over.
         """
         started = time.monotonic()
         broken_since: float | None = None
-        while not (self._healthy() and self._knows(dag_ids)):
+        while not (self._healthy(healthy) and self._knows(dag_ids)):
             waited = time.monotonic() - started
             if ended := self._processes.ended():
                 name, exit_code = next(iter(ended.items()))
@@ -150,15 +151,27 @@ class LocalAirflow(AirflowRest):
         run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
+    def backfill(self, dag_id: str, from_date: datetime, to_date: datetime, *, reprocess: str = "none") -> None:
+        """The same, while the scheduler is down, whose running tasks end with it.
+
+        A backfill writes while its request reads on. If SQLite's one writer is taken in between, its runs are rolled
+        back, and a scheduler that has seen them already ends, or hangs at its end.
+        """
+        self.kill("scheduler")
+        try:
+            super().backfill(dag_id, from_date, to_date, reprocess=reprocess)
+        finally:
+            self.start("scheduler")
+
     def _cancel_backfills(self, dag_id: str) -> None:
-        """The same, with a new API server: SQLite refuses each write of a connection that an interrupted request left
-        in the server's pool, as long as the server lives."""
-        super()._cancel_backfills(dag_id)
+        """The same, by a new API server: SQLite refuses each write of a connection that an interrupted request left in
+        the server's pool, as long as the server lives."""
         self.kill("api-server")
         self.start("api-server")
-        self.wait_ready()
+        self.wait_ready(healthy=["metadatabase"])
+        super()._cancel_backfills(dag_id)
 
-    def _healthy(self) -> bool:
+    def _healthy(self, components: Collection[str] = HEALTH_KEYS) -> bool:
         try:
             health = self._http.get("/api/v2/monitor/health").json()
             url = f"http://127.0.0.1:{self._execution_port}/execution/health"
@@ -166,7 +179,7 @@ class LocalAirflow(AirflowRest):
             self._http.send(without_token).raise_for_status()
         except httpx.HTTPError:
             return False
-        return all(health[key]["status"] == "healthy" for key in HEALTH_KEYS)
+        return all(health[key]["status"] == "healthy" for key in components)
 
     def _knows(self, dag_ids: Collection[str]) -> bool:
         known = {dag["dag_id"] for dag in self.get("/dags", limit=10_000)["dags"]}

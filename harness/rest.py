@@ -15,7 +15,6 @@ FINAL_TASK_STATES = (*FINAL_RUN_STATES, "skipped", "upstream_failed", "removed")
 POLL_SECONDS = 0.2
 TIMEOUT = httpx.Timeout(30)
 BACKFILL_ATTEMPTS = 5
-BACKFILL_PAUSE = 10
 
 
 class LocalAirflowError(Exception):
@@ -216,12 +215,13 @@ class AirflowRest:
             "to_date": to_date.isoformat(),
             "reprocess_behavior": reprocess,
         }
-        for _ in range(BACKFILL_ATTEMPTS):
+        for attempt in range(BACKFILL_ATTEMPTS):
             try:
                 self.request("POST", "/backfills", json=body)
                 return
             except LocalAirflowError as error:
-                if "answered 5" not in str(error):
+                is_half_done = attempt > 0 and "answered 409" in str(error)
+                if "answered 5" not in str(error) and not is_half_done:
                     raise
             self._cancel_backfills(dag_id)
             if reprocess == "none":
@@ -229,16 +229,11 @@ class AirflowRest:
         raise LocalAirflowError(f"a backfill of {dag_id} met a locked database {BACKFILL_ATTEMPTS} times")
 
     def _cancel_backfills(self, dag_id: str) -> None:
-        """Give up a backfill that met SQLite's one writer half way; its runs so far go on or fail.
-
-        A task that began in a run that was never committed is reported as failed up to five seconds later, by dag, run
-        and task: not until then may there be another run of that name.
-        """
+        """Give up a backfill that met SQLite's one writer half way; its runs so far fail."""
         for backfill in self.get("/backfills", dag_id=dag_id)["backfills"]:
             if not backfill["completed_at"]:
                 with suppress(LocalAirflowError):
                     self.request("PUT", f"/backfills/{backfill['id']}/cancel")
-        time.sleep(BACKFILL_PAUSE)
 
 
 def label(instance: Mapping[str, Any]) -> str:

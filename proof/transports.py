@@ -42,7 +42,7 @@ def transports_wrapped() -> Iterator[None]:
     def send_once(client: KlaviyoClient, request: Any) -> Any:
         with current().call(request.operation.id) as effect, _amended(client, request, effect):
             if effect and effect.kind == LOCAL[1]:
-                request = replace(request, body={"data": "\ud83d"})
+                request = replace(request, body={"data": object()})
             return ours(client, request)
 
     async def send_once_async(client: KlaviyoAsyncClient, request: Any) -> Any:
@@ -89,7 +89,7 @@ class _Turn:
 
     max_wait = TURN
 
-    def wait(self, _: Any) -> float:
+    def wait(self, *_: Any) -> float:
         current().reach("turn", "before")
         return 0.0
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Distil Klaviyo's published OpenAPI documents into the facts that this package needs.
 
-    python -m scripts.distill_spec klaviyo-stable-2026-10-15.json
+    python -m scripts.distill_spec klaviyo-stable-2026-07-15.json
+    python -m scripts.distill_spec --later klaviyo-stable-2026-10-15.derived.json
 
 Each document that is named on the command line (get it from Klaviyo's public ``openapi`` repository) adds its revision,
 or replaces it; the other revisions stay as they are, and their documents are not needed. Written are, below
@@ -14,6 +15,9 @@ or replaces it; the other revisions stay as they are, and their documents are no
 ``operations.json``
     The small table that every process loads, made from all of the large ones: per operation its first facts, and the
     revisions that have it.
+``later.json``
+    The same facts of the operations that a revision has besides, of which Klaviyo's document is not public yet: they
+    come from a document that was derived from an SDK (``--later``), whose schemas are not relied on.
 
 Prose (summaries, descriptions, examples) is left behind: what is kept are facts.
 """
@@ -26,7 +30,9 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "src" / "airflow_provider_klaviyo" / "api" / "spec"
-TABLE = "operations.json"
+TABLE, LATER = "operations.json", "later.json"
+RENAMED = {"get_campaign_messages": "list_campaign_messages"}
+"""Operations whose id has been an alias of another one until now: what they are called here."""
 METHODS = ("get", "post", "put", "patch", "delete")
 PROSE = ("description", "summary", "example", "externalDocs", "title")
 WINDOWS = {"burst": "s", "steady": "m", "daily": "d"}
@@ -144,15 +150,52 @@ def write(path: Path, value: Any, *, one_row_per: str) -> None:
 
 
 def write_table() -> None:
-    """Write the table of all operations again, from the revisions that are there."""
-    revisions = sorted(path for path in TARGET.glob("*.json") if path.name != TABLE)
+    """Write the table of all operations again, from the revisions there; what it has is no later one any more."""
+    revisions = sorted(path for path in TARGET.glob("*.json") if path.name not in (TABLE, LATER))
     distilled = [json.loads(path.read_text(encoding="utf-8")) for path in revisions]
-    write(TARGET / TABLE, merge(distilled), one_row_per="operations")
+    table = merge(distilled)
+    write(TARGET / TABLE, table, one_row_per="operations")
+    if (TARGET / LATER).exists():
+        rest = json.loads((TARGET / LATER).read_text(encoding="utf-8"))
+        rest["operations"] = {
+            name: row for name, row in rest["operations"].items() if (row["method"], row["path"]) not in requests(table)
+        }
+        write(TARGET / LATER, rest, one_row_per="operations")
+
+
+def requests(table: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return method and path of all operations of a table."""
+    return {(row["method"], row["path"]) for row in table["operations"].values()}
+
+
+def later(document: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """Return what a derived document has besides the table: requests that no operation of the table makes."""
+    known = requests(table)
+    revision = document["info"]["version"]
+    operations = {}
+    for path, methods in sorted(document["paths"].items()):
+        for method in METHODS:
+            if method in methods and (method.upper(), path) not in known:
+                detail = distil_operation(method, path, methods[method])
+                name = methods[method]["operationId"]
+                row = {fact: detail[fact] for fact in IN_THE_TABLE}
+                operations[RENAMED.get(name, name)] = {**row, "revisions": [revision]}
+    return {"revision": revision, "operations": dict(sorted(operations.items()))}
+
+
+def write_later(name: str) -> None:
+    """Write what a derived document has besides the table."""
+    table = json.loads((TARGET / TABLE).read_text(encoding="utf-8"))
+    document = json.loads(Path(name).read_text(encoding="utf-8"))
+    write(TARGET / LATER, later(document, table), one_row_per="operations")
 
 
 def main(documents: list[str]) -> None:
     if not documents:
         raise SystemExit(__doc__)
+    if documents[0] == "--later":
+        write_later(documents[1])
+        return
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in documents:
         distilled = distil(json.loads(Path(name).read_text(encoding="utf-8")))

@@ -1,4 +1,5 @@
-"""Takes the pictures in ``docs/images``: the lifecycle DAG's run in Airflow's UI, and the sandbox's page.
+"""Takes the pictures in ``docs/images``: the lifecycle DAG's run, an approval and the pipeline after a refresh in
+Airflow's UI, the sandbox's page.
 
 Run it with ``make screenshots``. Needs Chromium (Debian: ``apt-get install chromium``), which is driven over its
 DevTools protocol. It runs the demo first, so the pictures show what a reader of the docs would see.
@@ -9,12 +10,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
 from demo.run import DAG_ID, ROOT, read, servers
 from harness.local_airflow import LocalAirflow
 from harness.rest import FINAL_RUN_STATES
@@ -43,7 +46,12 @@ FLAGS = [
 TIMEOUT_SECONDS = 60
 SETTLE_SECONDS = 2.0
 AIRFLOW_SIZE = (1600, 720)
-SANDBOX_SIZE = (1280, 1280)
+SANDBOX_SIZE = (1280, 1000)
+REQUEST_SIZE = (1280, 760)
+PHONE_SIZE = (390, 844)
+QUESTION_SIZE = (1280, 900)
+PIPELINE = "klaviyo_after_warehouse_refresh"
+APPROVAL, ASKED = "klaviyo_approval", ("awaiting_input", "deferred")
 AIRFLOW_VIEWS = {"graph": "airflow-dag.png", "grid": "airflow-run.png"}
 
 
@@ -126,29 +134,81 @@ def browser_page() -> Iterator[Page]:
 
 def photograph_airflow(page: Page, airflow: LocalAirflow, run_id: str) -> None:
     """Save the run as a graph, and as a grid with its list of tasks."""
-    url = f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}"
     page.resize(*AIRFLOW_SIZE)
     for view, image in AIRFLOW_VIEWS.items():
-        page.open(f"{airflow.url}/dags", DAG_ID)
-        page.evaluate("localStorage.setItem('theme', 'light')")
-        page.evaluate(f"localStorage.setItem('default_dag_view', JSON.stringify('{view}'))")
-        page.open(url, airflow.task_instances(DAG_ID, run_id)[0]["task_id"])
+        open_run(page, airflow, DAG_ID, run_id, view)
         page.save(IMAGES / image)
+
+
+def open_run(page: Page, airflow: LocalAirflow, dag_id: str, run_id: str, view: str) -> None:
+    """Open a run as a ``graph`` or as a ``grid``."""
+    page.open(f"{airflow.url}/dags", DAG_ID)
+    page.evaluate("localStorage.setItem('theme', 'light')")
+    page.evaluate(f"localStorage.setItem('default_dag_view', JSON.stringify('{view}'))")
+    page.open(f"{airflow.url}/dags/{dag_id}/runs/{run_id}", airflow.task_instances(dag_id, run_id)[0]["task_id"])
+
+
+def photograph_question(page: Page, airflow: LocalAirflow) -> None:
+    """Run the DAG with an approval until it asks, and save what the person sees."""
+    run_id = airflow.trigger(APPROVAL)
+    airflow.wait_until(lambda: airflow.task_states(APPROVAL, run_id).get("approve") in ASKED, "a question")
+    page.resize(*QUESTION_SIZE)
+    page.open(f"{airflow.url}/dags/{APPROVAL}/runs/{run_id}/tasks/approve/required_actions", "Ask Ada")
+    page.save(IMAGES / "approval.png")
+
+
+def photograph_sandbox(page: Page, url: str, sent: dict[str, Any]) -> None:
+    """Save a sent campaign, a request that was answered with 404, and the request log on a phone."""
+    headers = {"Authorization": "Klaviyo-API-Key pk_demo", "revision": DEFAULT_REVISION}
+    httpx.get(f"{url}/api/lists/Y6nRLX", headers=headers, trust_env=False)
+    number = httpx.get(f"{url}/sandbox/requests", trust_env=False).json()[-1]["number"]
+    page.resize(*SANDBOX_SIZE)
+    page.open(f"{url}/campaigns/{sent['campaign_id']}", "Sent")
+    page.save(IMAGES / "sandbox.png")
+    page.resize(*REQUEST_SIZE)
+    page.open(f"{url}/requests/{number}", "Y6nRLX")
+    page.save(IMAGES / "sandbox-request.png")
+    page.resize(*PHONE_SIZE)
+    page.open(f"{url}/requests", "get_list")
+    page.save(IMAGES / "sandbox-phone.png")
+
+
+def photograph_pipeline(page: Page, airflow: LocalAirflow, home: Path) -> None:
+    """Run the pipeline until it waits for the figures, and save it as a graph."""
+    paths = {name: f"file://{home}/{name}" for name in ("state_path", "rejected_path")}
+    run_id = airflow.trigger(PIPELINE, {"minimum": "1", **paths})
+    airflow.wait_until(lambda: airflow.task_states(PIPELINE, run_id).get("report") == "deferred", "a send", timeout=180)
+    page.resize(*AIRFLOW_SIZE)
+    open_run(page, airflow, PIPELINE, run_id, "graph")
+    page.save(IMAGES / "after-a-refresh.png")
+
+
+def warehouse(home: Path) -> dict[str, str]:
+    """A database with the pipeline's table, as an environment variable of Airflow."""
+    path = home / "warehouse.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE lapsed_customers (email, first_name, last_order)")
+        rows = [(f"customer{number}@example.com", "Customer", "2026-01-31") for number in range(1_000)]
+        database.executemany("INSERT INTO lapsed_customers VALUES (?, ?, ?)", rows)
+    return {"AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(path)})}
 
 
 def main() -> None:
     """Run the lifecycle DAG once and photograph it from both sides."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, servers(Path(home)) as (sandbox, airflow):
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        servers(Path(home), warehouse(Path(home))) as (sandbox, airflow),
+    ):
         run_id = airflow.trigger(DAG_ID)
         state = airflow.wait_for(DAG_ID, run_id, FINAL_RUN_STATES, timeout=300)
         if state != "success":
             sys.exit(f"The run ended as {state}; `make demo` shows why")
         with browser_page() as page:
             photograph_airflow(page, airflow, run_id)
-            page.resize(*SANDBOX_SIZE)
-            page.open(sandbox.url, read(sandbox, "sends")[0]["name"])
-            page.save(IMAGES / "sandbox.png")
+            photograph_question(page, airflow)
+            photograph_sandbox(page, sandbox.url, read(sandbox, "sends")[0])
+            photograph_pipeline(page, airflow, Path(home))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +97,16 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look, "longest_exchange", lambda _: 0.0)
     monkeypatch.setattr(look, "PAUSE", 0.05)
     monkeypatch.setattr(base, "GATHER", 0.01)
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, on the path, has pytest find this package's plugin, as an installed package does."""
+    folder = tmp_path_factory.mktemp("site")
+    text = Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8")
+    [(name, module)] = tomllib.loads(text)["project"]["entry-points"]["pytest11"].items()
+    about = folder / "klaviyo_plugin-1.dist-info"
+    about.mkdir()
+    about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: klaviyo-plugin\nVersion: 1\n")
+    about.joinpath("entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
+    return folder

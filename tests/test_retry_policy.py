@@ -20,6 +20,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, _handle_
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_klaviyo import exceptions
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.campaigns.wait import facts, parse
 from airflow_provider_klaviyo.exceptions import KlaviyoApiError, KlaviyoError, KlaviyoWaitTimeoutError
 from airflow_provider_klaviyo.never_twice import look
@@ -38,7 +39,7 @@ def test_after_a_429_the_next_try_is_when_klaviyo_answers_again(seconds: float) 
     decision = decide(exceptions.KlaviyoRateLimitError("Throttled.", status=429, retry_after=seconds))
     assert decision.action is RetryAction.RETRY
     assert decision.retry_delay == timedelta(seconds=seconds + MARGIN)
-    assert f"{seconds:g} s" in str(decision.reason)
+    assert duration(seconds) in str(decision.reason)
 
 
 def test_a_429_that_names_no_time_leaves_it_to_the_task() -> None:

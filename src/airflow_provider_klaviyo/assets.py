@@ -21,6 +21,9 @@ FORM = "klaviyo://<account id>/campaign/<campaign id>"
 def campaign_asset(*, account: str, campaign_id: str, extra: dict[str, Any] | None = None) -> Asset:
     """The asset of a campaign; name and URI are the same.
 
+    :param account: the account's id.
+    :param campaign_id: the campaign.
+    :param extra: the asset's ``extra``.
     :raises ValueError: an id is none.
     """
     from airflow.sdk import Asset
@@ -32,6 +35,7 @@ def campaign_asset(*, account: str, campaign_id: str, extra: dict[str, Any] | No
 def normalised(uri: SplitResult) -> SplitResult:
     """A campaign's URI in the one way it is written: no slash at the end. Ids are case-sensitive and stay as they are.
 
+    :param uri: the URI, split.
     :raises ValueError: not the URI of a campaign; Airflow shows it as an import error of the DAG.
     """
     path = uri.path.rstrip("/")
@@ -43,7 +47,11 @@ def normalised(uri: SplitResult) -> SplitResult:
 
 def openlineage_dataset(asset: Asset, lineage_context: Any) -> Dataset:  # noqa: ARG001
     """The dataset that OpenLineage knows a campaign by: namespace ``klaviyo://<account id>``, name
-    ``campaign/<campaign id>``."""
+    ``campaign/<campaign id>``.
+
+    :param asset: the asset of a campaign.
+    :param lineage_context: given by Airflow.
+    """
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     uri = normalised(urlsplit(asset.uri))

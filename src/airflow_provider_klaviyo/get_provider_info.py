@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+DOCUMENTATION = "https://github.com/airflow-provider-klaviyo/airflow-provider-klaviyo/blob/main/docs/index.md"
+"""As ``Documentation`` in ``pyproject.toml``, which Airflow's list of providers links to."""
+
 
 def get_provider_info() -> dict[str, Any]:
     """The provider's metadata.
@@ -19,7 +22,7 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {
                 "integration-name": "Klaviyo",
-                "external-doc-url": "https://developers.klaviyo.com/",
+                "external-doc-url": DOCUMENTATION,
                 "tags": ["service"],
             }
         ],
@@ -84,8 +87,11 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Klaviyo",
                 "python-modules": [
                     f"{package}.operators.api",
+                    f"{package}.operators.approval",
                     f"{package}.operators.audiences",
                     f"{package}.operators.campaigns",
+                    f"{package}.operators.reports",
+                    f"{package}.operators.templates",
                 ],
             }
         ],
@@ -102,17 +108,24 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.triggers.audiences",
                     f"{package}.triggers.campaigns",
                     f"{package}.triggers.jobs",
+                    f"{package}.triggers.pause",
                     f"{package}.triggers.watcher",
                 ],
             }
         ],
         "transfers": [
             {
+                "source-integration-name": "Klaviyo",
+                "target-integration-name": "Common IO",
+                "python-module": f"{package}.transfers.klaviyo_to_storage",
+            },
+            {
                 "source-integration-name": "Common SQL",
                 "target-integration-name": "Klaviyo",
                 "python-module": f"{package}.transfers.sql_to_klaviyo",
-            }
+            },
         ],
+        "notifications": [f"{package}.notifications.klaviyo.KlaviyoEventNotifier"],
         "asset-uris": [
             {
                 "schemes": ["klaviyo"],

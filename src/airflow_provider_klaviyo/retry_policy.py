@@ -13,6 +13,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.api.text import duration
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryDecision, RetryPolicy
@@ -74,7 +75,9 @@ class KlaviyoRetryPolicy(RetryPolicy):
 
         if isinstance(exception, KlaviyoRateLimitError) and exception.retry_after is not None:
             seconds = exception.retry_after
-            return RetryDecision.retry(_after(seconds), f"Klaviyo's rate limit: it answers again in {seconds:g} s.")
+            return RetryDecision.retry(
+                _after(seconds), f"Klaviyo's rate limit: it answers again in {duration(seconds)}."
+            )
         if isinstance(exception, KlaviyoAmbiguousWriteError):
             from airflow_provider_klaviyo.never_twice.look import SETTLE
 

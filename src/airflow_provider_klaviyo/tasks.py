@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
@@ -33,10 +34,22 @@ if TYPE_CHECKING:
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
     from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 JSON_RENDERERS = dict.fromkeys(("audiences", "messages", "send_strategy", "send_options", "tracking_options"), "json")
 """How Airflow shows rendered arguments."""
 
-OnClear = Literal["adopt", "new"]
+CAMPAIGN = "klaviyo_campaign"
+"""Under this name the context has the name of the campaign, for :data:`CAMPAIGN_NAME`."""
+
+CAMPAIGN_NAME = f"{{{{ {CAMPAIGN} | default('') }}}}"
+"""``map_index_template`` of tasks that are shown by the name of their campaign."""
+
+RUN_NOTE = "klaviyo_run_note"
+"""Key of the XCom with what a task wrote into the run's note."""
 
 CONNECTION: tuple[str, ...] = ("klaviyo_conn_id", "revision")
 """The template fields that every task has."""
@@ -48,6 +61,9 @@ class KlaviyoTask(BaseOperator):
     *What is rendered to nothing*: an argument, or a part of one, that is Jinja or another task's output and comes to
     ``None`` or to something empty is an error (``KlaviyoValidationError``), before Klaviyo is called; also where it
     comes by ``expand``, or by a mapped task group. It never counts as "not given". A ``None`` in the DAG file does.
+
+    *What no retry can help* ends the task at once, whatever its ``retries``: a wrong key, a missing scope, an argument
+    that cannot be right.
 
     :param klaviyo_conn_id: connection of type ``klaviyo``. Templated.
     :param revision: Klaviyo API revision; default: the connection's. Templated.
@@ -72,6 +88,15 @@ class KlaviyoTask(BaseOperator):
         check_connection(klaviyo_conn_id, revision)
         if self.known_revision and not self.any_revision:
             check_campaigns(self.known_revision)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "execute" in cls.__dict__:
+            cls.execute = _ending_tries(cls.execute)  # type: ignore[method-assign]
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's way to go on after a deferral."""
+        return _ending_tries(super().resume_execution)(next_method, next_kwargs, context)
 
     @property
     def known_revision(self) -> str | None:
@@ -133,6 +158,30 @@ class KlaviyoTask(BaseOperator):
             if not from_partial and (source := _source(mapped.expand_input, name, context)) is not None:
                 return source
         return _as_given(value, context)
+
+
+def _ending_tries(run: Callable[P, R]) -> Callable[P, R]:
+    """The same; an error is in the log before Airflow's traceback, and ends the task's tries if no retry can help.
+
+    Airflow's log view shows the end of a log first. So that the reason is there, the traceback is without the frames of
+    this package, which the log has at level ``DEBUG``.
+    """
+
+    @wraps(run)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return run(*args, **kwargs)
+        except KlaviyoError as error:
+            from airflow_provider_klaviyo.exceptions import without_tries
+
+            without_tries(error)
+            if not error.is_logged:  # execute may have called that of its base
+                error.is_logged = True
+                log.debug("The error was raised here:", exc_info=error)
+                log.error("%s", error)
+            raise error.with_traceback(None) from error.__cause__
+
+    return wrapper
 
 
 def _source(expand_input: Any, name: str, context: Context) -> Any:
@@ -205,6 +254,39 @@ class KlaviyoCampaignOperator(KlaviyoTask):
         """Push the link to the campaign now, not only when the task ends."""
         self.campaign_url = campaign_url(self.hook.base_url, campaign_id)
         context["ti"].xcom_push(key=KlaviyoCampaignLink().xcom_key, value=self.campaign_url)
+        if self.map_index_template == CAMPAIGN_NAME:
+            context[CAMPAIGN] = self._name_of(campaign_id)  # type: ignore[literal-required]
+
+    def note_run(self, context: Context, text: str = "") -> None:
+        """Put the link to the campaign into the run's note, after the lines of the tasks upstream.
+
+        Airflow 3.4 lets a task replace the note, and not read it. So a mapped task writes none, as each would replace
+        the others', and neither does a task of a run in which something was cleared: a person may have written why.
+        Before Airflow 3.4 there is nothing to write to. What fails is logged, and does not fail the task.
+
+        :param text: what there is to say of the campaign.
+        """
+        ti: Any = context["ti"]
+        is_mapped = ti.map_index is not None and ti.map_index >= 0
+        if not hasattr(ti, "update_dagrun_note") or is_mapped or getattr(context["dag_run"], "clear_number", 0):
+            return
+        line = f"[Klaviyo campaign]({self.campaign_url})" + (f": {text}" if text else "")
+        try:
+            ti.xcom_push(key=RUN_NOTE, value=line)
+            writers = self.writers()
+            before = ti.xcom_pull(task_ids=writers, key=RUN_NOTE) if writers else []
+            ti.update_dagrun_note("\n\n".join([*filter(None, before or []), line]))
+        except Exception as error:
+            self.log.warning("The link to the campaign could not be put into the run's note: %s", error)
+
+    def _name_of(self, campaign_id: str) -> str:
+        try:
+            return self.hook.get_campaign(campaign_id).name
+        except KlaviyoError as error:
+            self.log.info(
+                "The name of campaign %s, by which this task is shown, could not be read: %s", campaign_id, error
+            )
+            return campaign_id
 
 
 class KlaviyoWaitingTask(KlaviyoTask):
@@ -234,10 +316,14 @@ class KlaviyoWaitingTask(KlaviyoTask):
         )
         self.timeout = positive("timeout", self.default_timeout if timeout is None else timeout)
 
+    def began(self, context: Context) -> float:
+        """When this try began, seconds since the epoch."""
+        started = context["ti"].start_date
+        return started.timestamp() if started else time.time()
+
     def deadline(self, context: Context) -> float:
         """When this try gives up waiting, seconds since the epoch."""
-        started = context["ti"].start_date
-        return (started.timestamp() if started else time.time()) + self.timeout
+        return self.began(context) + self.timeout
 
     def defer_to(self, trigger: BaseTrigger, deadline: float, **kwargs: Any) -> None:
         """Go on in ``execute_complete`` when the trigger has fired; Airflow ends the wait a while after its deadline.
@@ -256,13 +342,13 @@ class KlaviyoWaitingTask(KlaviyoTask):
 class KlaviyoWaitingOperator(KlaviyoWaitingTask, KlaviyoCampaignOperator):
     """Base of the operators that wait for what becomes of a campaign."""
 
-    def wait_for(self, context: Context, trigger: KlaviyoWaitTrigger) -> Any:
-        """Wait here, or in the triggerer; either way the task ends in :meth:`execute_complete`."""
+    def wait_for(self, context: Context, trigger: KlaviyoWaitTrigger, **kwargs: Any) -> Any:
+        """Wait here, or in the triggerer; either way the task ends in :meth:`finish`, which gets ``kwargs``, too."""
         if self.deferrable:
-            self.defer_to(trigger, trigger.deadline)
-        return self.finish(context, raise_or_return(trigger.wait_here(self.hook)))
+            self.defer_to(trigger, trigger.deadline, **kwargs)
+        return self.finish(context, raise_or_return(trigger.wait_here(self.hook)), **kwargs)
 
-    def execute_complete(self, context: Context, event: Any) -> Any:
+    def execute_complete(self, context: Context, event: Any, **kwargs: Any) -> Any:
         """Go on after the triggerer's wait.
 
         :raises KlaviyoError: of the type that ended the wait.
@@ -271,7 +357,7 @@ class KlaviyoWaitingOperator(KlaviyoWaitingTask, KlaviyoCampaignOperator):
 
         ended = parse(event)
         self.show_link(context, ended["campaign_id"])
-        return self.finish(context, raise_or_return(ended))
+        return self.finish(context, raise_or_return(ended), **kwargs)
 
     def finish(self, context: Context, event: WaitEvent) -> Any:
         """What the task returns after a wait that ended well."""
@@ -305,6 +391,8 @@ def error_of(facts: ErrorFacts) -> KlaviyoError:
     reasons = {reason.value: reason for reason in exceptions.RefusalReason}
     if facts["kind"] == exceptions.KlaviyoRefusedError.__name__ and (reason := reasons.get(facts.get("reason", ""))):
         return exceptions.KlaviyoRefusedError(facts["message"], reason=reason, campaign_id=facts.get("campaign_id"))
+    if facts["kind"] == exceptions.KlaviyoConnectionMissingError.__name__:
+        return exceptions.KlaviyoConnectionMissingError(facts.get("connection", ""))
     named = getattr(exceptions, facts["kind"], None)
     kind = named if isinstance(named, type) and issubclass(named, KlaviyoApiError) else KlaviyoApiError
     return kind(
@@ -313,6 +401,9 @@ def error_of(facts: ErrorFacts) -> KlaviyoError:
         code=facts["code"],
         pointer=facts["pointer"],
         request_id=facts["request_id"],
+        call=facts.get("call"),
+        connection=facts.get("connection"),
+        advice=facts.get("advice", ""),
         errors=facts.get("errors", ()),
     )
 

@@ -224,7 +224,7 @@ def test_all_errors_are_kept_and_the_message_has_how_many_more_there_are(run: Ru
     assert found.errors == errors
     assert "Detail 4." in str(found)
     assert "Detail 5." not in str(found)
-    assert "and 7 more" in str(found)
+    assert "And 7 more." in str(found)
     assert "more" not in str(refused(run, 400, klaviyos(5)))
 
 

@@ -188,7 +188,7 @@ def test_a_bundle_that_was_replaced_is_read_again(
 def test_plain_http_needs_no_bundle(environment: Environment) -> None:
     environment.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     environment.setenv("HTTPS_PROXY", "nonsense://")
-    assert route("http://127.0.0.1:8025") == Route()
+    assert route("http://127.0.0.1:5528") == Route()
 
 
 # --- the proxy --------------------------------------------------------------------------------------------------------

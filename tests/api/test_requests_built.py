@@ -82,3 +82,10 @@ def test_a_call_for_a_profile_count_is_paced_by_klaviyos_narrower_limit(kind: st
         plain = build(f"get_{kind}", path_params={"id": "x"}, query=query).operation
         assert (plain.limits.burst, plain.limits.steady) == (75, 750)
         assert plain.id == counting.id
+
+
+def test_a_call_for_predictions_is_paced_by_klaviyos_narrower_limit() -> None:
+    query = {"additional-fields[profile]": "subscriptions,predictive_analytics"}
+    limits = build("get_profiles", query=query).operation.limits
+    assert (limits.burst, limits.steady) == (10, 150)
+    assert build("get_profiles", query={"additional-fields[profile]": "subscriptions"}).operation.limits.burst == 75

@@ -123,7 +123,7 @@ def test_a_refused_connection_sent_nothing_so_a_post_is_transient_and_repeated(
         port = free.getsockname()[1]
     found = failure(run, f"http://127.0.0.1:{port}", post())
     assert type(found) is KlaviyoTransientError
-    assert "nothing was sent" in str(found)
+    assert "othing was sent" in str(found)
     assert sum("Trying again" in record.getMessage() for record in caplog.records) == retry.ATTEMPTS - 1
 
 
@@ -154,7 +154,7 @@ def test_a_post_that_comes_too_late_to_its_turn_does_not_leave(run: Run) -> None
         found = failure(run, server.url, departing(post(), departure))
     assert not departure.has_left
     assert type(found) is KlaviyoTransientError
-    assert "nothing was sent" in str(found)
+    assert "othing was sent" in str(found)
     assert server.requests == []
 
 
@@ -195,7 +195,7 @@ def test_a_refusal_is_raised_at_once_with_its_facts(
     assert found.status == int(answer.split()[1])
     if b"errors" in answer:
         assert found.request_id == "req-1"
-        assert "x-klaviyo-req-id req-1" in str(found)
+        assert "request id req-1" in str(found)
     if found.status == 400:
         assert (found.code, found.pointer) == ("invalid", "/data/id")
     assert len(server.requests) == 1
@@ -231,7 +231,7 @@ def test_a_429_is_waited_out_and_repeated_a_post_too(
     with Scripted(throttled, OK) as server:
         assert run(server.url, made()).status == 200
     assert len(server.requests) == 2
-    told = next(record.getMessage() for record in caplog.records if "rate limit" in record.getMessage())
+    told = next(record.getMessage() for record in caplog.records if "again in" in record.getMessage())
     said = float(told.split("again in ")[1].split(" s.")[0])
     assert said == pytest.approx(seconds, abs=2)
 

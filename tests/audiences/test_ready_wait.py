@@ -92,7 +92,7 @@ def test_the_deadline_ends_it_with_the_last_number_and_since_when_it_stands() ->
     assert event is not None
     assert event["outcome"] == "timeout"
     assert "list L1 has 4 profiles, since 1970-01-01 00:01:00 UTC" in event["reason"]
-    assert "10 at least, unchanged for 120 s" in event["reason"]
+    assert "10 at least, unchanged for 2 min" in event["reason"]
 
 
 def test_a_timeout_before_the_first_answer_says_so() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.__main__ import NAMES
 from benchmarks.report import Goal, Section, render, table, write
+from benchmarks.taking import taken, taking
 from benchmarks.throughput import legal
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +31,18 @@ ROWS = {
     "imports": ["| `import airflow_provider_klaviyo.operators.campaigns` |", "databricks"],
     "lifecycle": ["| ours |", "| SDK |"],
     "limiter": ["| ours, SQLite |", "| pyrate-limiter, SQLite |"],
+    "load": ["| reads of a campaign, a second |", "| soak: 5xx that no fault asked for | 0 |"],
+    "mirror": ["| everything |", "| one in a hundred |"],
+    "audience": ["| ours |", "| SDK's models |", "| profiles on the list | 4,995 |", "| of the legal maximum |"],
 }
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.thorough if name in ("waiting", "overhead") else ()) for name in NAMES],
+    [
+        pytest.param(name, marks=pytest.mark.thorough if name in ("waiting", "overhead", "audience") else ())
+        for name in NAMES
+    ],
 )
 def test_each_benchmark_prints_its_table_and_writes_its_section(name: str, tmp_path: Path) -> None:
     for module in NEEDS.get(name, ()):
@@ -53,6 +60,17 @@ def test_each_benchmark_prints_its_table_and_writes_its_section(name: str, tmp_p
 def test_the_legal_maximum_is_that_of_fixed_windows_from_the_start_of_a_minute() -> None:
     assert [legal(seconds) for seconds in (1, 14, 15, 59, 60, 61, 120)] == [10, 140, 150, 150, 150, 160, 300]
     assert legal(120, share=0.9) == 270
+
+
+def test_the_server_that_takes_imports_counts_their_rows_and_refuses_those_beyond_the_limits() -> None:
+    body = b'{"profiles":[{"type":"profile"},{"type":"profile"}]}'
+    with taking() as http:
+        answered = [http.post("/api/profile-bulk-import-jobs", content=body).status_code for _ in range(60)]
+        counted = taken(http)
+    assert answered[:10] == [202] * 10
+    assert 429 in answered
+    assert [one.rows for one in counted] == [2 if status == 202 else 0 for status in answered]
+    assert {one.size for one in counted} == {len(body)}
 
 
 def test_a_section_measured_again_replaces_its_own_and_keeps_the_others(tmp_path: Path) -> None:

@@ -290,6 +290,25 @@ def test_jinja_is_left_alone_until_it_is_rendered() -> None:
         assert "after rendering" in refusal(lambda strategy=strategy: check_strategy(strategy, now=NOON)).message
 
 
+@pytest.mark.parametrize("given", ["2026-11-26T10:00:00", datetime(2026, 11, 26, 10), "2026-11-26T10:00:00Z"])
+def test_ten_on_each_recipients_clock_needs_no_zone(given: Any) -> None:
+    strategy = static(given, is_local=True)
+    assert strategy["datetime"] == "2026-11-26T10:00:00+00:00"
+    assert check_strategy(strategy) == strategy
+    assert schema_problems(strategy) == []
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_whose_clock_it_is_may_be_known_only_when_it_is_rendered(is_local: bool) -> None:
+    text = "2026-11-26T10:00:00"
+    assert static(text, is_local="{{ params.local }}")["datetime"] == text
+    rendered = {"method": "static", "datetime": text, "options": {"is_local": str(is_local)}}
+    if is_local:
+        assert check_strategy(rendered, now=NOON) == static(text, is_local=True) | {"options": {"is_local": True}}
+    else:
+        assert "without a time zone" in refusal(lambda: check_strategy(rendered, now=NOON)).message
+
+
 def test_what_jinja_renders_to_is_sent_in_klaviyos_types() -> None:
     rendered = {
         "method": "static",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+REFERENCE = sorted((DOCS / "reference").glob("*.md"))
+PAGES = sorted(DOCS.glob("*.md")) + REFERENCE
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def blocks(page: Path, language: str) -> list[Block]:
 def links(page: Path) -> Iterator[str]:
     """What the page links to and shows, outside of code."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
-    yield from LINK.findall(re.sub(r"`[^`\n]*`", "", text))
+    for inside, below in LINK.findall(re.sub(r"`[^`\n]*`", "", text)):
+        yield inside or below
 
 
 def anchors(page: Path) -> set[str]:

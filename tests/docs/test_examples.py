@@ -27,6 +27,7 @@ from airflow_provider_klaviyo.hooks.extra import EXTRAS
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoCreateCampaignOperator, KlaviyoListCampaignsOperator
+from airflow_provider_klaviyo.sandbox import cli
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.faults import FAULTS
 from airflow_provider_klaviyo.sandbox.settings import Settings
@@ -37,13 +38,17 @@ from tests.support.sandbox import Klaviyo
 
 README = ROOT / "README.md"
 TESTING = DOCS / "testing-your-dags.md"
-NEEDS_AIRFLOW_3_3 = {"reliability.md": "retry policies", "waiting.md": "start_from_trigger"}
+NEEDS = {
+    "approval.md": ("3.1", "people are asked"),
+    "reliability.md": ("3.3", "retry policies"),
+    "waiting.md": ("3.3", "start_from_trigger"),
+}
 WITH_PYTHON = [
-    pytest.param(page, marks=since_airflow("3.3", what) if (what := NEEDS_AIRFLOW_3_3.get(page.name)) else ())
+    pytest.param(page, marks=since_airflow(*needs) if (needs := NEEDS.get(page.name)) else ())
     for page in (README, *PAGES)
     if page != TESTING and blocks(page, "python")
 ]
-SANDBOX_URL = "http://127.0.0.1:8025"
+SANDBOX_URL = "http://127.0.0.1:5528"
 
 
 def run(page: Path) -> list[DAG]:
@@ -76,7 +81,7 @@ CHECKED_BY_RUNNING = (KlaviyoCreateCampaignOperator, KlaviyoListCampaignsOperato
 def test_what_the_campaigns_page_makes_lists_and_calls_is_taken_by_klaviyo(klaviyo: Klaviyo, tmp_path: Path) -> None:
     ran = []
     for operator in run(DOCS / "campaigns.md")[0].tasks:
-        if not isinstance(operator, CHECKED_BY_RUNNING):
+        if not isinstance(operator, CHECKED_BY_RUNNING) or operator.get_closest_mapped_task_group():
             continue
         ti = SimpleNamespace(
             try_number=1, max_tries=0, start_date=datetime.now(UTC), xcom_push=_ignore, xcom_pull=lambda **_: "C1"
@@ -123,7 +128,12 @@ def test_the_curl_examples_do_what_they_say(klaviyo: Klaviyo, by_curl: list[str]
     assert [rule["fault"] for rule in json.loads(told)] == ["status_after_commit", "stale", "throttle"]
     assert json.loads(cleared) == []
     (set_now,) = _curl(settings)
-    assert json.loads(set_now) == {"import_pointer": False, "import_nulls": "clear", "jobs_end": "complete"}
+    assert json.loads(set_now) == {
+        "import_pointer": False,
+        "import_nulls": "clear",
+        "jobs_end": "complete",
+        "reactions": True,
+    }
 
 
 def _curl(script: str) -> list[str]:
@@ -138,7 +148,10 @@ def test_the_sandbox_page_has_every_option_fault_and_setting() -> None:
     text = (DOCS / "sandbox.md").read_text(encoding="utf-8")
     command = [sys.executable, "-c", "from airflow_provider_klaviyo.sandbox.cli import main; main()", "serve", "--help"]
     usage = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment()).stdout
-    assert set(re.findall(r"`(--[a-z-]+)", text)) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
+    options = text[text.index("| Option |") : text.index("### Commands")]
+    assert set(re.findall(r"`(--[a-z-]+)", options)) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
+    commands = text[text.index("### Commands") : text.index("### Without Airflow")]
+    assert set(re.findall(r"^\| `(\w+)", commands, re.MULTILINE)) == set(cli.commands.commands)
     faults = text[text.index("## Faults") : text.index("## Settings")]
     assert set(re.findall(r"^\| `(\w+)` \|", faults, re.MULTILINE)) - {"fault"} == set(FAULTS)
     settings = text[text.index("## Settings") : text.index("## A bulk import")]
@@ -147,7 +160,7 @@ def test_the_sandbox_page_has_every_option_fault_and_setting() -> None:
 
 def test_the_sandbox_page_has_every_control(klaviyo: Klaviyo) -> None:
     text = (DOCS / "sandbox.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`(?:GET|POST|DELETE) (/sandbox/\w+)`", text))
+    told = set(re.findall(r"`(?:GET|POST|DELETE) (/sandbox/\w+)[?`]", text))
     server = (files("airflow_provider_klaviyo.sandbox") / "server.py").read_text(encoding="utf-8")
     pages = (files("airflow_provider_klaviyo.sandbox.page") / "routes.py").read_text(encoding="utf-8")
     assert told == set(re.findall(r'web\.\w+\("(/sandbox/\w+)"', server + pages))
@@ -188,19 +201,26 @@ def test_a_seed_of_ones_own_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-def test_the_tests_of_the_testing_page_pass_as_they_stand(tmp_path: Path) -> None:
-    """Written to the files that the page names, and run by a pytest of their own."""
+def test_the_tests_of_the_testing_page_pass_as_they_stand(tmp_path: Path, site: Path) -> None:
+    """Written to the files that the page names, and run by a pytest of their own, on two workers."""
     text = TESTING.read_text(encoding="utf-8")
     named = re.findall(r"`((?:tests|dags)/\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(named) == len(blocks(TESTING, "python")) == 3
-    for path, code in named:
+    *_, options = (block.code for block in blocks(TESTING, "python"))
+    assert len(named) == len(blocks(TESTING, "python")) - 1 == 3
+    assert named[0][1].count("\n") <= 10
+    for path, code in [*named, ("tests/conftest.py", options)]:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, env=_environment())
+    shutil.copy(str(files("airflow_provider_klaviyo.sandbox") / "seed.json"), tmp_path / "tests" / "account.json")
+    (configuration,) = blocks(TESTING, "toml")
+    (tmp_path / "pyproject.toml").write_text(configuration.code, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses", "2"]
+    env = _environment()
+    env["PYTHONPATH"] = os.pathsep.join([str(site), env["PYTHONPATH"]])
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, env=env)
     logging.info(done.stdout)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def _environment() -> dict[str, str]:

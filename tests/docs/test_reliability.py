@@ -17,16 +17,16 @@ from airflow_provider_klaviyo import exceptions
 from airflow_provider_klaviyo.campaigns import sms
 from airflow_provider_klaviyo.compat import TaskDeferred
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError
+from airflow_provider_klaviyo.imports.notes import ImportJobNote, ImportNote
 from airflow_provider_klaviyo.never_twice.notes import (
     CampaignNote,
-    ImportJobNote,
-    ImportNote,
     IntentNote,
-    PostNote,
     SendNote,
     TemplateNote,
 )
+from airflow_provider_klaviyo.never_twice.post import PostNote
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
+from airflow_provider_klaviyo.operators.reports.note import ReportNote
 from airflow_provider_klaviyo.sensors import audiences
 from tests.support.context import Task, dag_run, fire, over_the_database
 from tests.support.sandbox import DRAFT_EMAIL, SENT, Klaviyo
@@ -103,7 +103,7 @@ def test_every_row_of_a_table_with_tests_names_one() -> None:
 
 
 def test_every_state_store_key_is_on_the_page_and_no_other() -> None:
-    kinds = (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote, ImportJobNote, ImportNote)
+    kinds = (IntentNote, CampaignNote, SendNote, TemplateNote, PostNote, ImportJobNote, ImportNote, ReportNote)
     keys = {kind.KEY for kind in kinds} | {audiences.NOTE}
     assert set(re.findall(r"^\| `(klaviyo_\w+)` \|", PAGE, re.MULTILINE)) == keys
 

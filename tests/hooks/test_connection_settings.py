@@ -66,12 +66,12 @@ def test_a_key_with_control_characters_is_refused() -> None:
         ({"host": "HTTPS://a.klaviyo.com"}, "https://a.klaviyo.com"),
         ({"host": "a.klaviyo.com", "schema": "https"}, "https://a.klaviyo.com"),
         ({"host": "proxy.example.com", "port": 8443}, "https://proxy.example.com:8443"),
-        ({"host": "127.0.0.1", "port": 8025, "schema": "http"}, "http://127.0.0.1:8025"),
-        ({"host": "http://127.0.0.1:8025"}, "http://127.0.0.1:8025"),
-        ({"host": "http://127.0.0.1", "port": 8025}, "http://127.0.0.1:8025"),
-        ({"host": "http://localhost:8025"}, "http://localhost:8025"),
-        ({"host": "http://[::1]:8025"}, "http://[::1]:8025"),
-        ({"host": "[::1]", "port": 8025, "schema": "http"}, "http://[::1]:8025"),
+        ({"host": "127.0.0.1", "port": 5528, "schema": "http"}, "http://127.0.0.1:5528"),
+        ({"host": "http://127.0.0.1:5528"}, "http://127.0.0.1:5528"),
+        ({"host": "http://127.0.0.1", "port": 5528}, "http://127.0.0.1:5528"),
+        ({"host": "http://localhost:5528"}, "http://localhost:5528"),
+        ({"host": "http://[::1]:5528"}, "http://[::1]:5528"),
+        ({"host": "[::1]", "port": 5528, "schema": "http"}, "http://[::1]:5528"),
         ({"host": "http://127.9.9.9:1"}, "http://127.9.9.9:1"),
     ],
 )
@@ -87,7 +87,7 @@ def test_the_host_may_be_written_in_these_ways(fields: dict[str, Any], base_url:
         {"host": "http://127.0.0.1.example.com"},
         {"host": "http://localhost.example.com"},
         {"host": "http://10.0.0.1"},
-        {"host": "http://0.0.0.0:8025"},
+        {"host": "http://0.0.0.0:5528"},
     ],
 )
 def test_plain_http_is_refused_to_anything_but_this_machine(fields: dict[str, Any]) -> None:
@@ -185,8 +185,8 @@ def test_a_host_that_cannot_be_one_is_refused(host: str) -> None:
         {"host": "a.klaviyo.com", "port": 65536},
         {"host": "a.klaviyo.com", "schema": "https://evil.example/"},
         {"host": "a.klaviyo.com", "schema": "https://x@evil.example\\"},
-        {"port": 8025, "schema": "http"},
-        {"port": 8025},
+        {"port": 5528, "schema": "http"},
+        {"port": 5528},
         {"schema": "http"},
     ],
 )
@@ -269,7 +269,7 @@ FORMS = {
             "conn_type": "klaviyo",
             "password": KEY,
             "host": "127.0.0.1",
-            "port": 8025,
+            "port": 5528,
             "schema": "http",
             "extra": {"revision": "2026-07-15", "timeout": 30},
         }
@@ -278,16 +278,16 @@ FORMS = {
         {
             "conn_type": "klaviyo",
             "password": KEY,
-            "host": "http://127.0.0.1:8025",
+            "host": "http://127.0.0.1:5528",
             "extra": json.dumps({"revision": "2026-07-15", "timeout": "30"}),
         }
     ),
-    "URI": f"klaviyo://:{KEY}@127.0.0.1:8025/http?revision=2026-07-15&timeout=30",
+    "URI": f"klaviyo://:{KEY}@127.0.0.1:5528/http?revision=2026-07-15&timeout=30",
     "URI with scheme in the host": (
-        f"klaviyo://:{KEY}@{quote('http://127.0.0.1:8025', safe='')}?revision=2026-07-15&timeout=30"
+        f"klaviyo://:{KEY}@{quote('http://127.0.0.1:5528', safe='')}?revision=2026-07-15&timeout=30"
     ),
     "URI with nested extra": (
-        f"klaviyo://:{KEY}@127.0.0.1:8025/http?__extra__="
+        f"klaviyo://:{KEY}@127.0.0.1:5528/http?__extra__="
         + quote(json.dumps({"revision": "2026-07-15", "timeout": {"read": 30}}))
     ),
 }
@@ -299,7 +299,7 @@ def test_every_form_of_an_airflow_connection_gives_the_same_settings(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", form)
     found = KlaviyoHook("shop").get_conn().settings
-    assert facts(found) == (f"Klaviyo-API-Key {KEY}", "http://127.0.0.1:8025", "2026-07-15", 10.0, 30.0)
+    assert facts(found) == (f"Klaviyo-API-Key {KEY}", "http://127.0.0.1:5528", "2026-07-15", 10.0, 30.0)
 
 
 def test_no_error_of_a_connection_shows_its_key() -> None:

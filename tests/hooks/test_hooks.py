@@ -214,7 +214,7 @@ def test_the_test_button_says_that_nobody_is_there(connect: Callable[..., None],
     connect(f"http://127.0.0.1:{port}")
     works, says = KlaviyoHook().test_connection()
     assert not works
-    assert "no connection" in says
+    assert "No connection" in says
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from packaging.version import Version
 
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from harness.local_airflow import LocalAirflow
 from harness.rest import LocalAirflowError
+from tests.support.airflow_versions import AIRFLOW
 
 LIFECYCLE = "klaviyo_campaign_lifecycle"
 
@@ -64,6 +66,14 @@ def test_the_lifecycle_ends_in_one_send_by_the_campaign_that_xcom_names(
     assert template["template_id"] == "RipRmi" != template["assigned_template_id"]
     link = airflow.xcom(LIFECYCLE, run_id, "send", key="klaviyo_campaign_link")
     assert link == f"{sandbox.url}/#{campaign_id}"
+    note = airflow.get(f"/dags/{LIFECYCLE}/dagRuns/{run_id}")["note"]
+    assert note == (f"[Klaviyo campaign]({link})" if Version("3.4") <= AIRFLOW else None)
+    (event,) = airflow.get("/assets/events", source_run_id=run_id)["asset_events"]
+    assert event["name"] == "holiday_sale_sent"
+    facts = {"campaign_id": campaign_id, "name": sent["name"], "status": "Sent", "channel": "email"}
+    assert {name: event["extra"].get(name) for name in facts} == facts
+    assert event["extra"]["send_time"]
+    assert event["extra"]["recipients"] == sent["recipients"]
 
 
 def test_clearing_a_whole_run_that_was_sent_sends_nothing_again(airflow: LocalAirflow, sandbox: Sandbox) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import time_machine
 
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from tests.conftest import Connect
 from tests.support.clocks import Hours
 from tests.support.sandbox import Klaviyo
@@ -32,3 +35,32 @@ def gateway(klaviyo: Klaviyo, connect: Connect) -> Iterator[Gateway]:
     with Gateway(klaviyo.url) as between:
         connect(between.url)
         yield between
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """Where an import keeps its state: nothing is there yet."""
+    return f"file://{tmp_path}/new/state"
+
+
+@pytest.fixture
+def a_list(klaviyo: Klaviyo) -> str:
+    """A list without members."""
+    return KlaviyoHook().create_list("Mirrored").id
+
+
+@pytest.fixture
+def pauses(hours: Hours, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the triggerer has paused; the time passes at once."""
+    paused: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pass_by(seconds: float) -> None:
+        if seconds < 1:
+            await sleep(seconds)
+        else:
+            paused.append(seconds)
+            hours.pass_by(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", pass_by)
+    return paused

@@ -102,7 +102,7 @@ def test_all_pages_come_as_one(klaviyo):
 def test_more_pages_than_the_ceiling_fail_instead_of_a_part(klaviyo):
     for number in range(3):
         api_task("create_tag", body={"data": {"type": "tag", "attributes": {"name": f"tag {number}"}}}).run()
-    with pytest.raises(KlaviyoApiError, match=r"more than 2 pages \(2 resources so far\)"):
+    with pytest.raises(KlaviyoApiError, match=r"More than 2 pages \(2 resources so far\)"):
         api_task("get_tags", query={"page[size]": 1}, all_pages=True, max_pages=2).run()
 
 

@@ -13,7 +13,6 @@ from airflow_provider_klaviyo.operators.audiences import (
 )
 from tests.support.context import Task
 from tests.support.sandbox import LIST, Klaviyo
-from tests.support.scripted import Scripted, json_api
 from tests.support.tasks import task
 
 ADA, BEN, FREYA = "ada.aspen@example.com", "ben.hazel@example.com", "freya.hazel@example.com"
@@ -37,11 +36,14 @@ def reasons(klaviyo: Klaviyo, email: str) -> list[str]:
     return [one["reason"] for one in given]
 
 
-def test_addresses_are_suppressed_and_that_is_lifted_again(klaviyo):
-    assert suppress(BEN, BEN.upper(), "new@example.com").run() == {"accepted": 2, "completed": 2, "skipped": 0}
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_addresses_are_suppressed_and_that_is_lifted_again(klaviyo, deferrable):
+    first = suppress(BEN, BEN.upper(), "new@example.com", deferrable=deferrable)
+    assert first.run() == {"accepted": 2, "completed": 2, "skipped": 0}
+    assert len(first.deferrals) == deferrable
     assert reasons(klaviyo, "new@example.com") == ["USER_SUPPRESSED"]
-    assert suppress("new@example.com").run() == {"accepted": 1, "completed": 0, "skipped": 1}
-    assert unsuppress("new@example.com").run() == {"accepted": 1, "completed": 1, "skipped": 0}
+    assert suppress("new@example.com", deferrable=deferrable).run() == {"accepted": 1, "completed": 0, "skipped": 1}
+    assert unsuppress("new@example.com", deferrable=deferrable).run() == {"accepted": 1, "completed": 1, "skipped": 0}
     assert reasons(klaviyo, "new@example.com") == []
 
 
@@ -78,25 +80,40 @@ def test_a_beginning_that_is_never_answered_fails(klaviyo):
     assert klaviyo.fired() == [3]
 
 
-def test_a_look_that_fails_for_a_passing_reason_does_not_end_the_wait(klaviyo):
-    klaviyo.fail("get_bulk_suppress_profiles_job", "throttle", retry_after=3_600)
-    assert suppress(ADA).run() == {"accepted": 1, "completed": 1, "skipped": 0}
-    assert klaviyo.fired() == [1]
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_look_that_fails_for_a_passing_reason_does_not_end_the_wait(klaviyo, deferrable):
+    klaviyo.fail("get_bulk_suppress_profiles_job", "status_before_commit", status=503, times=3)
+    assert suppress(ADA, deferrable=deferrable).run() == {"accepted": 1, "completed": 1, "skipped": 0}
+    assert klaviyo.fired() == [3]
 
 
-def test_a_job_that_is_not_complete_in_time_fails_the_task(klaviyo):
-    with pytest.raises(KlaviyoError, match=r"is (queued|processing) after 0\.001 s; 0 of 1 jobs were complete"):
-        suppress(ADA, timeout=0.001).run()
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_retry_after_a_wait_that_was_too_long_suppresses_again_which_does_no_harm(klaviyo, deferrable):
+    klaviyo.fail("get_bulk_suppress_profiles_job", "status_before_commit", status=503, times=99)
+    waiting = suppress(ADA, BEN, deferrable=deferrable, timeout=0.001)
+    with pytest.raises(KlaviyoError, match=r"1 of 1 jobs to suppress are not over after 0\.001 s, the first is "):
+        waiting.run()
+    assert sum(klaviyo.fired()) > 0
+    klaviyo.mend()
+    waiting.make = suppress(ADA, BEN, deferrable=deferrable).make
+    assert waiting.run()["accepted"] == 2
+    assert klaviyo.counted()["bulk_suppress_profiles"] == 2
+    assert reasons(klaviyo, ADA) == reasons(klaviyo, BEN) == ["USER_SUPPRESSED"]
 
 
-def test_a_job_that_was_cancelled_fails_the_task(connect, brief_pauses):
-    kind = "profile-suppression-bulk-create-job"
-    begun = json_api(202, {"data": {"type": kind, "id": "j1", "attributes": {"status": "queued"}}})
-    ended = json_api(200, {"data": {"type": kind, "id": "j1", "attributes": {"status": "cancelled"}}})
-    with Scripted(begun, ended) as server:
-        connect(server.url)
-        with pytest.raises(KlaviyoError, match="Job j1, to suppress, was cancelled"):
-            suppress(ADA).run()
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("operator", "word"), [(suppress, "suppress"), (unsuppress, "unsuppress")])
+def test_a_job_that_was_cancelled_fails_the_task(klaviyo, operator, word, deferrable):
+    klaviyo.settings(jobs_end="cancelled")
+    with pytest.raises(KlaviyoError, match=f"Job .*, to {word}, was cancelled"):
+        operator(FREYA, deferrable=deferrable).run()
+
+
+def test_what_is_stored_while_it_waits_names_nobody(klaviyo):
+    waiting = suppress(ADA, deferrable=True)
+    waiting.run()
+    (deferral,) = waiting.deferrals
+    assert ADA not in repr((deferral.trigger.serialize(), deferral.kwargs))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
-from airflow_provider_klaviyo.operators import campaigns
+from airflow_provider_klaviyo.operators import campaigns, templates
 from airflow_provider_klaviyo.operators.api import KlaviyoApiOperator
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoEstimateRecipientsOperator, KlaviyoSendCampaignOperator
 from airflow_provider_klaviyo.sensors.campaigns import (
@@ -20,7 +20,7 @@ from tests.support.context import over_the_database
 from tests.support.rendering import rendered, run
 from tests.support.sandbox import DRAFT_EMAIL, LIST, SENT, Klaviyo
 
-OPERATORS = [getattr(campaigns, name) for name in campaigns.__all__]
+OPERATORS = [getattr(module, name) for module in (campaigns, templates) for name in module.__all__]
 SENSORS = [KlaviyoCampaignStatusSensor, KlaviyoCampaignSendJobSensor, KlaviyoRecipientEstimationJobSensor]
 
 

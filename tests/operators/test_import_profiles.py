@@ -25,6 +25,7 @@ from airflow_provider_klaviyo.never_twice import repeat
 from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator, KlaviyoImportProfilesOperator
 from proof.gateway import API, Reply
 from tests.support.context import Task
+from tests.support.importing import members
 from tests.support.sandbox import LIST, OTHER_LIST
 
 UNAUTHORISED = b'{"errors": [{"id": "1", "status": 401, "code": "not_authenticated", "title": "", "detail": "No."}]}'
@@ -42,11 +43,6 @@ def importing(profiles: Any = None, *, deferrable: bool = False, **arguments: An
 def profile(email: str) -> dict[str, Any] | None:
     found = KlaviyoHook().paginate("get_profiles", query={"filter": f'equals(email,"{email}")'})
     return dict(found[0].attributes) if found else None
-
-
-def members(list_id: str) -> set[str]:
-    found = KlaviyoHook().paginate("get_profiles_for_list", path_params={"id": list_id}, query={"page[size]": 100})
-    return {one.text("email") for one in found if one.attributes.get("email")}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -214,8 +210,11 @@ def test_a_retry_posts_only_the_batches_that_were_not_accepted(klaviyo, gateway,
 def test_without_notes_a_retry_imports_again(klaviyo):
     task = importing(people(2), timeout=0.001)
     task.store = None
+    klaviyo.fail("get_bulk_import_profiles_job", "status_before_commit", status=503, times=99)
     with pytest.raises(KlaviyoImportTimeoutError):
         task.run()
+    assert sum(klaviyo.fired()) > 0
+    klaviyo.mend()
     task.make = importing(people(2)).make
     assert task.run()["accepted"] == 2
     assert klaviyo.counted()["bulk_import_profiles"] == 2
@@ -275,8 +274,10 @@ def test_a_column_that_is_not_known_stops_the_import_before_it_begins(klaviyo):
 
 def test_a_job_that_is_not_known_any_more_fails_the_task(klaviyo):
     task = importing(people(1), timeout=0.001)
+    klaviyo.fail("get_bulk_import_profiles_job", "status_before_commit", status=503, times=99)
     with pytest.raises(KlaviyoImportTimeoutError):
         task.run()
+    assert sum(klaviyo.fired()) > 0
     klaviyo.reset()
     task.make = importing(people(1)).make
     with pytest.raises(KlaviyoNotFoundError):
@@ -340,6 +341,17 @@ def test_a_file_of_json_lines_is_read(klaviyo, tmp_path):
     )
     result = importing(path=f"file://{path}", max_rejected=2).run()
     assert (result["rows"], result["accepted"], result["rejected"]) == (4, 2, 2)
+
+
+def test_a_column_of_mixed_types_keeps_what_json_can_carry_and_rejects_the_other_rows(klaviyo, tmp_path):
+    path = tmp_path / "rejected.jsonl"
+    values = [1, "two", [3], {"four": 4}, True, 5.5, b"six", float("inf"), None]
+    rows = [{"email": f"person{number}@example.com", "properties.x": value} for number, value in enumerate(values)]
+    result = importing(rows, max_rejected=2, rejected_path=f"file://{path}").run()
+    assert (result["accepted"], result["rejected"]) == (7, 2)
+    assert [(line["row"], line["field"]) for line in lines(path)] == [(7, "properties.x"), (8, "properties.x")]
+    found = [(profile(row["email"]) or {})["properties"].get("x") for row in rows[:6]]
+    assert found == values[:6]
 
 
 def test_a_parquet_file_is_read_with_its_types(klaviyo, tmp_path):

@@ -14,7 +14,7 @@ from airflow_provider_klaviyo.campaigns import push
 from airflow_provider_klaviyo.exceptions import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoListCampaignsOperator
-from airflow_provider_klaviyo.operators.rows import write_json_lines
+from airflow_provider_klaviyo.storage import write_json_lines
 from tests.support.context import Task
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, DRAFT_SMS, LIST, SENT
 from tests.support.scripted import Scripted, error, json_api
@@ -81,7 +81,7 @@ def test_all_pages_are_listed(klaviyo):
     rows = listing(channels=["sms"], fields=["name"]).run()
     assert {row["id"] for row in rows} == made | {DRAFT_SMS}
     assert klaviyo.counted()["get_campaigns"] == 2
-    with pytest.raises(KlaviyoApiError, match="more than 1 pages"):
+    with pytest.raises(KlaviyoApiError, match="More than 1 pages"):
         listing(channels=["sms"], max_pages=1).run()
 
 

@@ -80,7 +80,7 @@ def test_a_try_that_stood_still_until_another_has_made_the_campaign_makes_none(
 ) -> None:
     task = make()
     made = overtaken_after(MemoryStore, "set", task, monkeypatch)
-    with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
+    with pytest.raises(KlaviyoTransientError, match="Nothing was sent"):
         task.run()
     assert klaviyo.named(NAME) == made
     assert task.run() == made[0]
@@ -91,7 +91,7 @@ def test_a_try_that_stood_still_until_another_has_sent_sends_nothing(
 ) -> None:
     task = send()
     sent = overtaken_after(MemoryStore, "set", task, monkeypatch)
-    with pytest.raises(KlaviyoTransientError, match="nothing was sent"):
+    with pytest.raises(KlaviyoTransientError, match="Nothing was sent"):
         task.run()
     assert sent == [DRAFT_EMAIL]
     assert klaviyo.counted()["send_campaign"] == 1

@@ -35,11 +35,15 @@ if pydantic := sys.modules.get("pydantic"):
 print(json.dumps({{"share": seconds / airflow_seconds, "added": sorted(added), "models": models}}))
 """
 MODULES = [
+    "airflow_provider_klaviyo.notifications.klaviyo",
     "airflow_provider_klaviyo.operators.audiences",
     "airflow_provider_klaviyo.operators.campaigns",
+    "airflow_provider_klaviyo.operators.templates",
     "airflow_provider_klaviyo.sensors.audiences",
     "airflow_provider_klaviyo.sensors.campaigns",
+    "airflow_provider_klaviyo.task_groups",
     "airflow_provider_klaviyo.triggers.audiences",
+    "airflow_provider_klaviyo.transfers.klaviyo_to_storage",
     "airflow_provider_klaviyo.transfers.sql_to_klaviyo",
     "airflow_provider_klaviyo.triggers.campaigns",
 ]

@@ -17,6 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 MAY_IMPORT = {
     "__init__": set(),
     "compat": set(),
+    "storage": {"api"},
     "get_provider_info": set(),
     "api": set(),
     "campaigns": {"api"},
@@ -31,6 +32,8 @@ MAY_IMPORT = {
     "tasks": {"triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
     "sensors": {"tasks", "triggers", "hooks", "compat", "exceptions", "api", "campaigns", "audiences"},
     "operators": {
+        "storage",
+        "assets",
         "imports",
         "audiences",
         "tasks",
@@ -44,6 +47,7 @@ MAY_IMPORT = {
         "campaigns",
     },
     "imports": {
+        "storage",
         "tasks",
         "never_twice",
         "triggers",
@@ -54,7 +58,9 @@ MAY_IMPORT = {
         "campaigns",
         "audiences",
     },
-    "transfers": {"imports", "compat", "api", "campaigns", "audiences"},
+    "task_groups": {"operators", "tasks", "api", "campaigns"},
+    "notifications": {"operators", "never_twice", "hooks", "api", "campaigns"},
+    "transfers": {"imports", "storage", "tasks", "compat", "api", "campaigns", "audiences"},
     "sandbox": {"api", "campaigns"},
 }
 WITHOUT_AIRFLOW = {"__init__", "get_provider_info", "api", "campaigns", "audiences", "sandbox"}

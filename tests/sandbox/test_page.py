@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from airflow_provider_klaviyo.sandbox.page.state import SHOWN
+from airflow_provider_klaviyo.sandbox.page.requests import SHOWN
 from tests.sandbox.sandbox_api import STILL, Api
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+TABS = ("/", "/deliveries", "/requests", "/account", "/faults")
 HTML = "<p style='color:red'>Hello {{ first_name }}</p>"
 STATIC = sorted(path.name for path in (files("airflow_provider_klaviyo.sandbox.page") / "static").iterdir())
 
@@ -56,13 +58,13 @@ def send_twice(api: Api) -> str:
 
 def test_the_first_paint_lists_everything_without_a_script(api):
     id_ = send_twice(api)
-    page = api.http.get("/").text
-    plain = re.sub(r"<[^>]+>", " ", page)
-    assert "Double" in plain
-    assert "VIP customers (12)" in plain
-    assert plain.count("sent twice") == 3, "once at the campaign, and at each of its two deliveries"
-    assert "send_campaign POST /api/campaign-send-jobs" in plain
-    assert f'id="{id_}"' in page, "the target of /#<campaign id>"
+    plain = {path: re.sub(r"<[^>]+>", " ", api.http.get(path).text) for path in ("/", "/deliveries", "/requests")}
+    assert "VIP customers (12)" in plain["/"]
+    assert plain["/"].count("sent twice") == 1
+    assert plain["/deliveries"].count("Double · sent twice") == 2
+    assert "202 send_campaign" in plain["/requests"]
+    assert "POST /api/campaign-send-jobs" in plain["/requests"]
+    assert f'id="{id_}"' in api.http.get("/").text, "the target of /#<campaign id>"
 
 
 def test_while_nothing_has_called_the_page_says_how_to_connect(api):
@@ -79,14 +81,17 @@ def test_hostile_text_comes_out_as_text(api):
     api.start(id_)
     api.advance(20)
     api.get(f"/api/lists/{HOSTILE}")
-    page = api.http.get("/").text
-    assert "<script>alert" not in page
-    assert "<img src=x" not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&gt;") == 3
+    hostile_path = f"/campaigns/{quote(HOSTILE, safe='')}"
+    for path in (*TABS, f"/campaigns/{id_}", hostile_path, f"/requests/{quote(HOSTILE, safe='')}"):
+        page = api.http.get(path).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+    escaped = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&gt;"
+    assert [api.http.get(path).text.count(escaped) for path in ("/", "/deliveries", "/requests")] == [1, 1, 1]
     assert opened(api, id_)["name"] == HOSTILE
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js"])
+@pytest.mark.parametrize("path", [*TABS, "/campaigns/none", "/requests/1", "/page/main.js"])
 def test_the_page_may_load_nothing_from_elsewhere(api, path):
     policy = api.http.get(path).headers["content-security-policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -127,7 +132,8 @@ def test_no_key_is_ever_shown(connect):
         id_, _ = api.create()
         api.get("/api/campaigns/pk_4a8f0secret")
         api.get("/api/campaigns", filter="equals(id,'pk_4a8f0secret')")
-        texts = [api.http.get(path).text for path in ("/", "/sandbox/state", f"/sandbox/state?open={id_}")]
+        paths = ("/requests", "/sandbox/state", f"/sandbox/state?open={id_}", "/sandbox/state?view=requests")
+        texts = [api.http.get(path).text for path in paths]
     assert all("create_campaign" in text for text in texts)
     assert [text for text in texts if "4a8f0secret" in text or "uthorization" in text] == []
 
@@ -235,7 +241,13 @@ def test_what_is_to_come_is_told_until_it_has_happened(api):
     assert campaign["coming"][2]["at"] == "2099-01-01T08:00:00.000000+00:00"
     api.advance(60)
     campaign = opened(api, id_)
-    assert [event["what"] for event in campaign["history"]] == ["Created", "Send accepted", "Scheduled"]
+    assert [event["what"] for event in campaign["history"]] == [
+        "Created",
+        "Template assigned",
+        "Send accepted",
+        "Adding Recipients",
+        "Scheduled",
+    ]
     assert [event["what"] for event in campaign["coming"]] == ["Sending, 50% reached", "Sending", "Sent"]
     assert api.stop(id_, "cancel").status_code == 204
     campaign = opened(api, id_)
@@ -301,9 +313,8 @@ def test_long_lists_are_cut_and_say_how_long_they_are(api):
         assert (told[name]["total"], len(told[name]["shown"])) == (total, SHOWN)
     assert told["campaigns"]["shown"][0]["name"] == f"Campaign {SHOWN + 9}"
     assert told["requests"]["shown"][0]["number"] == SHOWN + 10
-    page = api.http.get("/").text
-    assert "14 older ones" in page
-    assert "10 older ones" in page
+    assert "14 older ones" in api.http.get("/").text
+    assert "10 older ones" in api.http.get("/requests").text
 
 
 @pytest.fixture
@@ -319,6 +330,7 @@ def test_limits_and_faults_are_told_as_they_are_used_up(limited):
     told = state(limited)
     (steady,) = [row for row in told["limits"]["windows"] if row["window"] == "steady"]
     assert told["limits"]["enforced"] is True
+    assert steady.pop("last")
     assert steady == {"operation": "get_accounts", "window": "steady", "calls": 1, "allowed": 15}
     assert [(rule["fault"], rule["fired"], rule["times"]) for rule in told["faults"]] == [("throttle", 1, 2)]
 

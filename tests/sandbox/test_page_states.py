@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
@@ -186,3 +188,133 @@ def test_an_account_with_nothing_in_it_has_a_page_and_can_be_used(tmp_path, conn
                 made(api, channel, channel, audiences=audience)
         assert api.create("email", template=None, audiences=audience)
         assert check_page(api).keys() == set(CHANNELS)
+
+
+@pytest.mark.parametrize("view", ["campaigns", "deliveries", "requests", "faults", "account", "campaign", "request"])
+def test_a_view_asks_only_for_what_it_shows(api, view):
+    told = api.http.get("/sandbox/state", params={"view": view}).json()
+    parts = {"faults": {"faults", "limits"}, "account": {"holdings"}, "campaign": set(), "request": set()}
+    assert told.keys() == {"account", "clock", "twice", "counts"} | parts.get(view, {view})
+
+
+@pytest.mark.parametrize("path", ["/campaigns/none", "/requests/99", "/requests/%C2%B2", "/requests/-1"])
+def test_what_is_not_there_has_a_page_that_says_so_with_a_404(api, path):
+    assert api.http.get(path).status_code == 404
+
+
+def opened_request(api: Api, number: int) -> Any:
+    return api.http.get("/sandbox/state", params={"view": "request", "number": str(number)}).json()["request"]
+
+
+def test_a_request_opens_with_its_answer_the_reason_and_the_fault_in_words(api):
+    api.get("/api/lists/Y6nRLX")
+    api.fault(operation="get_list", fault="status_after_commit", status=503, times=2, skip=1)
+    for _ in range(2):
+        api.get("/api/lists/Y6nRLr")
+    missing, whole, hit = (opened_request(api, number) for number in (1, 2, 3))
+    assert "Y6nRLX" in missing["reasons"][0]["detail"]
+    assert missing["answer"]["errors"][0]["status"] == 404
+    assert (whole["reasons"], whole["rule"], whole["answer"]["data"]["id"]) == ([], None, "Y6nRLr")
+    assert hit["rule"].startswith("Writes, then answers 503, for 2 calls of get_list")
+    assert (missing["older"], missing["newer"], hit["newer"]) == (None, 2, None)
+    assert "authorization" not in missing["headers"]
+    assert f"curl -sS -X GET {api.url}/api/lists/Y6nRLX -H 'Authorization: Klaviyo-API-Key pk_any'" in missing["curl"]
+    assert opened_request(api, 99) is None
+
+
+def test_requests_are_found_by_status_operation_and_campaign(api):
+    mine, _ = api.create("Mine")
+    other, _ = api.create("Other", template=None)
+    api.fault(operation="send_campaign", fault="drop_after_commit")
+    with suppress(httpx.HTTPError):
+        api.start(mine)
+    api.get(f"/api/campaigns/{other}")
+    api.get("/api/lists/none")
+
+    def found(**asked: str) -> list[int]:
+        state = api.http.get("/sandbox/state", params={"view": "requests", **asked}).json()
+        return [row["number"] for row in state["requests"]["shown"]]
+
+    assert found(status="4xx") == [6]
+    assert found(status="cut") == [4]
+    assert found(status="201") == [3, 1]
+    assert found(operation="get_campaign") == [5]
+    assert found(campaign=mine) == [4, 2, 1]
+    assert found(campaign=mine, status="2xx", requests="assign") == [2]
+
+
+def test_each_person_is_named_with_the_reason(api):
+    api.create("People", audiences={"included": ["YzykDM", "WEmgye"], "excluded": ["UTd5ui"]})
+    people = check_page(api)["People"]["people"]
+    assert people["counts"] == {"get it": 33, "excluded": 4, "without consent": 2, "suppressed": 1}
+    why = {row["address"]: row["why"] for row in people["shown"]}
+    assert why["ada.alder@example.com"] == "included by Newsletter, Holiday shoppers"
+    liam = "excluded by Bought in the last 7 days; included by Newsletter, Holiday shoppers"
+    assert why["liam.rowan@example.com"] == liam
+    assert why["hugo.thorn@example.com"] == "UNSUBSCRIBED to email"
+    assert why["freya.hazel@example.com"] == "suppressed: HARD_BOUNCE"
+    assert people["total"] == len(people["shown"]) == 40
+
+
+def test_who_has_no_address_is_named_too(api):
+    made(api, "sms", "Texts", audiences={"included": ["YzykDM"]})
+    profile = {"data": {"type": "profile", "attributes": {"external_id": "nowhere"}}}
+    id_ = api.send("POST", "/api/profiles", profile).json()["data"]["id"]
+    api.send("POST", "/api/lists/YzykDM/relationships/profiles", {"data": [{"type": "profile", "id": id_}]})
+    api.create("Mails", template=None, audiences={"included": ["YzykDM"]})
+    shown = check_page(api)
+    assert shown["Mails"]["people"]["counts"]["without an address"] == 1
+    assert shown["Texts"]["people"]["counts"]["without consent"] > 1
+
+
+def findings(api: Api, html: str) -> list[tuple[str, str]]:
+    attributes = {"name": "T", "editor_type": "CODE", "html": html}
+    template = api.send("POST", "/api/templates", {"data": {"type": "template", "attributes": attributes}})
+    api.create("Checked", template=template.json()["data"]["id"])
+    (message,) = check_page(api)["Checked"]["messages"]
+    return [(one["what"].partition(":")[0], one["place"]) for one in message["findings"]]
+
+
+def test_a_mail_that_is_well_has_no_finding(api):
+    assert findings(api, '<p>Hello {{ first_name }}</p><img src="https://a.b/c" alt=""><p>{% unsubscribe %}</p>') == []
+
+
+def test_what_is_wrong_with_a_mail_is_told_with_its_place(api):
+    html = '<a href="http://example.com">x</a>\n<a href="#">y</a><a href="">z</a>\n<img src="https://a.b/c">\n'
+    assert findings(api, html + "{{ '{{ left }}' }}" + "x" * 103 * 1024) == [
+        ("No unsubscribe link", "the whole mail"),
+        ("103 kB of HTML", "the whole mail"),
+        ("A link by http", "line 1"),
+        ("A link that leads nowhere", "line 2"),
+        ("A link that leads nowhere", "line 2"),
+        ("An image without alt text", "line 3"),
+        ("A tag that was not filled in", "line 4"),
+    ]
+
+
+def test_what_the_account_holds_is_listed_by_kind_and_found(api):
+    def holdings(**asked: str) -> Any:
+        return api.http.get("/sandbox/state", params={"view": "account", **asked}).json()["holdings"]
+
+    counts = {"lists": 5, "segments": 2, "profiles": 40, "tags": 1, "images": 1, "metrics": 13}
+    assert holdings()["kinds"].items() >= counts.items()
+    for kind, count in holdings()["kinds"].items():
+        assert holdings(kind=kind)["total"] == count, kind
+    (vip,) = holdings(find="vip")["shown"]
+    assert (vip["id"], vip["detail"]) == ("Y6nRLr", "12 profiles")
+    (freya,) = holdings(kind="profiles", find="freya")["shown"]
+    assert freya["detail"] == "email yes · SMS never asked · push never asked · suppressed: HARD_BOUNCE"
+
+
+def test_the_clock_says_when_the_next_thing_happens(api):
+    def upcoming() -> Any:
+        return api.http.get("/sandbox/state", params={"view": "faults"}).json()["clock"]["next"]
+
+    assert upcoming() is None
+    id_, _ = api.create("Next")
+    api.start(id_)
+    seen = set()
+    while (coming := upcoming()) is not None:
+        api.advance(coming["seconds"])
+        seen.add(api.status(id_))
+    assert seen == {"Adding Recipients", "Sending", "Sent"}

@@ -108,9 +108,8 @@ def test_controls_do_not_answer_to_another_name(api):
 
 def test_the_page_shows_campaigns_and_requests(api):
     api.create("<b>Sale</b>")
-    page = api.http.get("/").text
-    assert "&lt;b&gt;Sale&lt;/b&gt;" in page
-    assert "/api/campaigns" in page
+    assert "&lt;b&gt;Sale&lt;/b&gt;" in api.http.get("/").text
+    assert "/api/campaigns" in api.http.get("/requests").text
 
 
 def test_state_outlives_the_process(tmp_path, connect):

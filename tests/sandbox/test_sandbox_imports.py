@@ -134,3 +134,28 @@ def test_a_profile_count_lags_behind_the_membership(api):
 def test_a_large_import_is_not_kept_in_the_request_log(api):
     assert imported(api, *({"email": f"u{number}@example.com"} for number in range(10_000))).status_code == 202
     assert set(api.requests()[-1]["body"]) == {"omitted_bytes"}
+
+
+def test_a_job_counts_what_it_has_done_while_it_works(api):
+    job_id = imported(
+        api, *({"email": f"c{number}@example.com"} for number in range(7)), {"email": "bad"}, list_id=EMPTY
+    )
+    job_id = job_id.json()["data"]["id"]
+    seen = []
+    for _ in range(7):
+        api.advance(0.5)
+        job = api.get(f"{PATH}/{job_id}").json()["data"]["attributes"]
+        seen.append((job["status"], job["completed_count"], job["failed_count"], len(members(api))))
+    assert seen == [
+        ("queued", 0, 0, 0),
+        ("processing", 0, 0, 0),
+        ("processing", 2, 0, 0),
+        ("processing", 4, 0, 0),
+        ("processing", 6, 0, 0),
+        ("complete", 7, 1, 7),
+        ("complete", 7, 1, 7),
+    ]
+
+
+def members(api: Any) -> list[Any]:
+    return list(api.get(f"/api/lists/{EMPTY}/profiles").json()["data"])

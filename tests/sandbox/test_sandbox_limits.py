@@ -68,6 +68,13 @@ def test_a_profile_count_has_a_limit_of_its_own(limited):
     assert [limited.query("/api/segments/YsMa4H", query).status_code for _ in range(2)] == [200, 429]
 
 
+def test_predictions_have_a_limit_of_their_own(limited):
+    wait_for_a_new_second()
+    query = {"additional-fields[profile]": "predictive_analytics"}
+    answers = [limited.query("/api/profiles", query).status_code for _ in range(11)]
+    assert answers == [200] * 10 + [429]
+
+
 def test_the_minute_and_the_day_are_windows_too():
     operation = get("query_campaign_values")
     windows = Windows()

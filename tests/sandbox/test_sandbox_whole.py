@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_klaviyo.sandbox import bulk
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.seed import seeded
 from tests.sandbox.sandbox_api import STILL, Api
 
@@ -27,7 +28,8 @@ def test_what_a_block_changed_is_undone_when_it_fails():
             store.delete("list", EMPTY)
             store.plan(0.0, what="draft", campaign="C")
             store.new_id("campaign")
-            store.sends[0]["sent"] = 2
+            store.sends[0] = {**store.sends[0], "sent": 2}
+            store.sends.append({"campaign_id": "D", "run": 1, "sent": 1})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -138,3 +140,22 @@ def _buy(api: Api, email: str, value: float, **attributes: Any) -> Any:
         **attributes,
     }
     return api.send("POST", "/api/events", {"data": {"type": "event", "attributes": given}})
+
+
+def test_who_has_an_identifier_is_undone_with_the_rest():
+    store = seeded()
+    ada = store.get("profile", ADA)
+    email = ada.attributes["email"]
+
+    def fail_halfway() -> None:
+        with store.whole():
+            store.put(ada.having(email="other@example.com"))
+            store.delete("profile", ADA)
+            store.put(Entity("profile", "new", {**ada.attributes, "phone_number": None}))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert store.owner("email", email) == store.owner("phone_number", ada.attributes["phone_number"]) == ADA
+    assert store.owner("email", "other@example.com") is None
+    assert json.dumps(store.to_json()) == json.dumps(seeded().to_json())

@@ -25,6 +25,7 @@ IDENTIFIERS = {
     "external_id": "{}",
     "conversion_metric_id": "RESQ6t",
     "import_from_url": "https://shop.example.com/{}.png",
+    "editor_type": "CODE",
 }
 """Fields that are checked for more than their type."""
 DEEPEST = 9

@@ -113,7 +113,7 @@ def test_a_revision_is_added_to_what_this_package_carries(spec: Path, monkeypatc
     }
     monkeypatch.setattr(operations, "SPEC", spec)
     monkeypatch.setattr(schemas, "SPEC", spec)
-    cached = (operations.revisions, operations.operations, operations._aliases, operations._routes, schemas.published)
+    cached = (operations.revisions, operations.operations, operations._names, operations._routes, schemas.published)
     for reader in cached:
         reader.cache_clear()
     try:
@@ -136,3 +136,15 @@ def test_the_table_that_this_package_carries_is_made_of_its_revisions(spec: Path
             (spec / path.name).write_bytes(path.read_bytes())
     distill_spec.write_table()
     assert (spec / "operations.json").read_bytes() == (SPEC / "operations.json").read_bytes()
+
+
+def test_what_a_derived_document_has_besides_goes_when_the_revision_is_published(spec: Path) -> None:
+    distill(spec, document(OLDER, "get_thing"))
+    derived = spec.parent / "derived.json"
+    derived.write_text(json.dumps(document(NEWER, "get_thing", "get_other", "get_campaign_messages")))
+    distill_spec.main(["--later", str(derived)])
+    rows = json.loads((spec / "later.json").read_text())["operations"]
+    assert rows.keys() == {"get_other", "list_campaign_messages"}
+    assert rows["get_other"]["revisions"] == [NEWER]
+    distill(spec, document(NEWER, "get_thing", "get_other"))
+    assert json.loads((spec / "later.json").read_text())["operations"].keys() == {"list_campaign_messages"}

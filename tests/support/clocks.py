@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -46,3 +47,11 @@ class Hours:
                 self.pass_by(seconds)
 
         self._monkeypatch.setattr(time, "sleep", pass_or_sleep)
+
+
+def within_one_day(minutes: int) -> None:
+    """Wait for midnight (UTC) if a test whose campaigns have the day in their names would cross it."""
+    now = datetime.now(UTC)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    if midnight - now < timedelta(minutes=minutes):
+        time.sleep((midnight - now).total_seconds() + 1)

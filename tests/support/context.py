@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -41,7 +42,8 @@ XComs = dict[str, dict[int, dict[str, Any]]]
 class TaskInstance:
     """What operators read and write of ``context["ti"]``."""
 
-    def __init__(self, try_number: int, max_tries: int, of_run: XComs | None = None) -> None:
+    def __init__(self, try_number: int, max_tries: int, of_run: XComs | None = None, map_index: int = -1) -> None:
+        self.map_index = map_index
         self.try_number = try_number
         self.max_tries = max_tries
         self.start_date = datetime.now(UTC)
@@ -128,16 +130,18 @@ class Task:
     def run(self) -> Any:
         """The next try, from start to end: what it returns, or raises."""
         self.try_number += 1
-        self.ti = TaskInstance(self.try_number, self.max_tries, self.xcoms)
+        self.ti = TaskInstance(self.try_number, self.max_tries, self.xcoms, self.map_index)
         operator = self.make()
         self.xcoms.setdefault(operator.task_id, {})[self.map_index] = self.ti.xcoms
         context = self.context(operator)
         operator.render_template_fields(context)
-        try:
-            return operator.execute(context)
-        except TaskDeferred as deferred:
-            self.deferrals.append(deferred)
-            return self.resume(deferred, fire(over_the_database(deferred.trigger)))
+        go_on = partial(operator.execute, context)
+        while True:
+            try:
+                return go_on()
+            except TaskDeferred as deferred:
+                self.deferrals.append(deferred)
+                go_on = partial(self.resume, deferred, fire(over_the_database(deferred.trigger)))
 
     def resume(self, deferred: TaskDeferred, event: Any) -> Any:
         """Go on after a trigger's event, in a new operator."""

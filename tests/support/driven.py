@@ -20,7 +20,12 @@ ATTRIBUTES = {
     "estimated_recipient_count": 5,
     "send_strategy": {"method": "static"},
     "email": "ada@example.com",
+    "results": [{"groupings": {"campaign_id": C}, "statistics": {"opens": 1}}],
 }
+
+
+LISTS = ("accounts", "campaigns", "lists", "metrics", "profiles", "profiles_for_list", "segments", "tags", "templates")
+"""What is asked for of which Klaviyo has several."""
 
 
 def resource(kind: str, resource_id: str) -> dict[str, Any]:
@@ -56,8 +61,12 @@ def kind_of(operation: str) -> tuple[str, str]:
         ("image", "image", "I1"),
         ("tag", "tag", T),
         ("message", "campaign-message", M),
-        ("get_template", "template", T),
+        ("assign_template", "campaign-message", M),
+        ("template", "template", T),
+        ("profile", "profile", T),
         ("account", "account", "A1"),
+        ("metric", "metric", T),
+        ("values", "campaign-values-report", T),
     ):
         if word in operation:
             return kind, resource_id
@@ -68,8 +77,18 @@ def right(request: Request) -> Any:
     """The document that Klaviyo answers with, near enough."""
     operation = request.operation.id
     one = resource(*kind_of(operation))
-    lists = ("get_accounts", "get_campaigns", "get_lists", "get_profiles_for_list", "get_segments", "get_tags")
-    several = operation in lists or "for_campaign" in operation
+    lists = (
+        "accounts",
+        "campaigns",
+        "lists",
+        "metrics",
+        "profiles",
+        "profiles_for_list",
+        "segments",
+        "tags",
+        "templates",
+    )
+    several = operation.removeprefix("get_") in lists or "for_campaign" in operation
     several = several and not operation.endswith("for_campaign_message")
     return {
         "data": [one, resource(one["type"], "other")][: 1 if operation == "get_accounts" else 2] if several else one,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_klaviyo.campaigns import email
+from airflow_provider_klaviyo.campaigns import email, static, tracking_options
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCancelCampaignSendOperator,
@@ -14,7 +15,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 from tests.support.context import Task
-from tests.support.sandbox import DRAFT_EMAIL, LIST, TEMPLATE
+from tests.support.sandbox import DRAFT_EMAIL, LIST, NOBODY, TEMPLATE
 
 NAME = "Weekly news 2026-11-20"
 ABOUT_THE_TASK = ("durable", "retries", "run")
@@ -49,3 +50,23 @@ def send(**arguments: Any) -> Task:
 
 def cancel(**arguments: Any) -> Task:
     return task(KlaviyoCancelCampaignSendOperator, {"campaign_id": DRAFT_EMAIL, "poll_interval": 0.02, **arguments})
+
+
+def source(**arguments: Any) -> str:
+    """A campaign on a schedule, with settings that Klaviyo's clone of it would lose; its id."""
+    settings = {
+        "name": "The source",
+        "audiences": {"included": [LIST], "excluded": [NOBODY]},
+        "send_strategy": static(ahead(days=30)),
+        "send_options": {"use_smart_sending": False},
+        "tracking_options": tracking_options(is_tracking_clicks=False, is_tracking_opens=True),
+        **arguments,
+    }
+    campaign_id: str = create(**settings).run()
+    assign(campaign_id=campaign_id).run()
+    return campaign_id
+
+
+def ahead(**delta: float) -> str:
+    """A time so long from now, as text."""
+    return (datetime.now(UTC) + timedelta(**delta)).isoformat(timespec="seconds")

@@ -15,6 +15,8 @@ import httpx
 import pytest
 import structlog
 
+from airflow_provider_klaviyo.exceptions import KlaviyoConnectionMissingError
+from airflow_provider_klaviyo.tasks import raise_or_return
 from airflow_provider_klaviyo.triggers import base, poller
 from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 from airflow_provider_klaviyo.triggers.campaigns import (
@@ -184,9 +186,10 @@ async def test_the_connection_is_looked_up_once(klaviyo: Klaviyo, connect: Conne
     await stop(running)
 
 
-async def test_a_missing_connection_fails_the_trigger_as_it_always_did(connect: Connect) -> None:
-    with pytest.raises(Exception, match="no_such_connection"):
-        await asyncio.gather(*start(until_sent(SENT, klaviyo_conn_id="no_such_connection")))
+async def test_a_missing_connection_ends_the_wait(connect: Connect) -> None:
+    [event] = await asyncio.gather(*start(until_sent(SENT, klaviyo_conn_id="no_such_connection")))
+    with pytest.raises(KlaviyoConnectionMissingError, match="no Airflow connection 'no_such_connection'"):
+        raise_or_return(event)
     assert others() == []
 
 

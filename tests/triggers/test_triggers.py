@@ -190,7 +190,7 @@ def test_the_log_says_once_that_a_scheduled_campaign_is_looked_at_seldom(
 ) -> None:
     with OneCampaign("Scheduled", send_time="2099-05-01T08:00:00+00:00") as server:
         connect(server.url)
-        event = fire(KlaviyoCampaignStatusTrigger(**soon(0.5)))
+        event = fire(KlaviyoCampaignStatusTrigger(**soon(2)))
     assert event["outcome"] == "timeout"
     [line] = [line for line in capsys.readouterr().out.splitlines() if "Looking" in line]
     assert f"Campaign {CAMPAIGN}: Scheduled, to be sent at 2099-05-01 08:00:00 UTC." in line

@@ -61,7 +61,7 @@ class KlaviyoAsyncClient:
             return await self._send_once(request)
         except KlaviyoError as error:
             failed = [error]
-        return await AsyncRetrying(**retry.policy(began))(self._again, request, failed)
+        return await AsyncRetrying(**retry.policy(began, request.patience))(self._again, request, failed)
 
     async def run(self, call: Call[T]) -> T:
         """Carry out a call of one or more requests and return its result."""
@@ -71,7 +71,7 @@ class KlaviyoAsyncClient:
                 try:
                     document = await self.send(request)
                 except KlaviyoError as error:
-                    request = call.throw(error)
+                    request = call.throw(self.settings.signed(error))
                 else:
                     request = call.send(document)
         except StopIteration as stop:
@@ -99,7 +99,7 @@ class KlaviyoAsyncClient:
         settings, operation = self.settings, request.operation
         waited, status = 0.0, None
         if settings.pacing is not None:
-            waited = await settings.pacing.await_turn(operation)
+            waited = await settings.pacing.await_turn(operation, request.patience)
         outgoing = prepare(settings, request, authorization)
         if request.departure is not None:
             request.departure.check(request)
@@ -154,5 +154,6 @@ async def _content(response: httpx.Response, request: Request) -> bytes:
 def _failure(request: Request, error: httpx.HTTPError | TimeoutError) -> KlaviyoApiError:
     """What a failed exchange means. The text of the library's own error is left out: it may quote the request."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return KlaviyoTransientError(f"{request}: no connection to Klaviyo ({type(error).__name__}); nothing was sent.")
+        what = f"No connection to Klaviyo ({type(error).__name__}); nothing was sent."
+        return KlaviyoTransientError(what, call=str(request))
     return unanswered(request, f"did not answer ({type(error).__name__})")

@@ -46,6 +46,15 @@ def call(
     return (yield build(operation, path_params=path_params, query=query, body=body))
 
 
+def page(operation: str, *, query: dict[str, Any] | None = None, link: str | None = None) -> Call[Document]:
+    """One page of a list operation: for lists that are too long to be held.
+
+    :param link: the page, as the one before has it in :attr:`Document.next`; ``None``: the first.
+    """
+    request = build(operation, query=query)
+    return (yield request if link is None else following(request, link))
+
+
 def pages(
     operation: str,
     *,
@@ -54,6 +63,8 @@ def pages(
     max_pages: int = MAX_PAGES,
 ) -> Call[list[Document]]:
     """All pages of a list operation, following ``links.next`` on the same host.
+
+    The other parameters are those of :func:`call`.
 
     :param max_pages: ceiling; beyond it the call fails rather than return a part as if it were all.
     """
@@ -67,7 +78,8 @@ def pages(
         request = following(request, document.next)
     count = sum(len(document.resources) for document in found)
     raise KlaviyoApiError(
-        f"{request}: more than {max_pages} pages ({count} resources so far). Narrow the filter or raise max_pages."
+        f"More than {max_pages} pages ({count} resources so far). Narrow the filter or raise max_pages.",
+        call=str(request),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -41,6 +42,7 @@ def find_campaigns(*, channel: Channel, name: str, created_since: datetime | Non
     Klaviyo matches names only by a part of them, and how a quote within a filter is to be escaped is not documented:
     the longest part of the name without one is searched for, and the whole name compared here.
 
+    :param channel: ``email``, ``sms`` or ``mobile_push``.
     :param created_since: leave out those made before this moment; an aware datetime.
     """
     part = max(re.split(r"[\"'\\]", name), key=len)
@@ -66,6 +68,7 @@ def list_campaigns(
 
     Klaviyo lists one channel at a time: the channels are asked for one after the other, and sorted each by itself.
 
+    :param channels: the channels to look at: ``email``, ``sms``, ``mobile_push``.
     :param filter: which campaigns; without the channel.
     :param fields: attributes to return, as ``name`` or ``send_strategy.method``; empty: all. Klaviyo leaves out
         relationships from such an answer, so together with ``include`` the fields are chosen here.
@@ -105,6 +108,8 @@ def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
     """A new draft with the content of another campaign.
 
     Klaviyo gives the clone another send strategy (``static``, now) and switches click tracking on: write both again.
+
+    :param new_name: the clone's name.
     """
     body = _data("campaign", {"new_name": new_name}, campaign_id)
     return (yield build("create_campaign_clone", body=body)).about("campaign")
@@ -113,6 +118,7 @@ def clone_campaign(campaign_id: str, new_name: str) -> Call[Resource]:
 def update_campaign(campaign_id: str, attributes: Mapping[str, Any]) -> Call[Resource]:
     """Change a draft; lists (audiences) are replaced, not merged.
 
+    :param attributes: those that are to change, under Klaviyo's names.
     :raises KlaviyoConflictError: it is not a draft.
     """
     body = _data("campaign", dict(attributes), campaign_id)
@@ -270,12 +276,14 @@ def get_estimation_job(campaign_id: str) -> Call[str]:
     return job.about("campaign-recipient-estimation-job", campaign_id).text("status")
 
 
-def get_estimation(campaign_id: str) -> Call[int]:
+def get_estimation(campaign_id: str, *, patience: float | None = None) -> Call[int]:
     """The number of recipients last counted.
 
+    :param patience: seconds that it waits for the rate limit at most; 10/s and 150/min per account.
     :raises KlaviyoNotFoundError: no such campaign, or no current count.
     """
-    document = yield build("get_campaign_recipient_estimation", path_params={"id": campaign_id})
+    request = build("get_campaign_recipient_estimation", path_params={"id": campaign_id})
+    document = yield replace(request, patience=patience)
     return document.about("campaign-recipient-estimation").number("estimated_recipient_count")
 
 
@@ -298,7 +306,10 @@ def get_send_job(campaign_id: str) -> Call[str]:
 
 
 def cancel_send(campaign_id: str, action: Literal["cancel", "revert"]) -> Call[None]:
-    """Stop a send for good (``cancel``), or take a scheduled one back to a draft (``revert``). Both take a while."""
+    """Stop a send for good (``cancel``), or take a scheduled one back to a draft (``revert``). Both take a while.
+
+    :param action: ``cancel`` or ``revert``.
+    """
     body = _data("campaign-send-job", {"action": action}, campaign_id)
     yield build("cancel_campaign_send", path_params={"id": campaign_id}, body=body)
 
@@ -318,21 +329,21 @@ def _row(
     campaign: Resource, channel: str, fields: Sequence[str], include: Sequence[str], included: Sequence[Resource]
 ) -> dict[str, Any]:
     own = {"id": campaign.id, "channel": channel}
-    row = own | (_only(campaign.attributes, fields) if fields and include else dict(campaign.attributes)) | own
+    row = own | (only(campaign.attributes, fields) if fields and include else dict(campaign.attributes)) | own
     for name in include:
         ids = campaign.related(name)
         row[ROW_KEYS[name]] = [{"id": item.id, **item.attributes} for item in included if item.id in ids]
     return row
 
 
-def _only(attributes: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+def only(attributes: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     """The attributes named; ``send_strategy.method`` names a part of one."""
     parts: dict[str, list[str]] = {}
     for field in fields:
         name, _, rest = field.partition(".")
         parts.setdefault(name, []).append(rest)
     return {
-        name: _only(attributes[name], rests)
+        name: only(attributes[name], rests)
         if all(rests) and isinstance(attributes[name], Mapping)
         else attributes[name]
         for name, rests in parts.items()

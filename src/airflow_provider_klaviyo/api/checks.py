@@ -17,7 +17,7 @@ from airflow_provider_klaviyo.api.calls import MAX_PAGES
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.message import TAKES_A_FILE
-from airflow_provider_klaviyo.api.operations import Operation, revisions
+from airflow_provider_klaviyo.api.operations import Operation, is_later, revisions
 from airflow_provider_klaviyo.api.schemas import Problem, published, request_errors
 
 NAMED = 5
@@ -42,13 +42,13 @@ def check_names(
         that the revision does not have.
     """
     known = operations.get(operation)
-    if revision in revisions():
+    if revision is not None and (revision in revisions() or is_later(known)):
         _check_revision(known, revision)
     elif revision is not None:
         return
     if path_params is not None:
         _check_path(known, path_params)
-    if query is not None:
+    if query is not None and not is_later(known):
         allowed = facts(known.id, revision)["query"]
         for name in query:
             if name not in allowed:
@@ -69,18 +69,21 @@ def check_call(
 ) -> None:
     """Check a call against the published document of a revision.
 
-    A revision that this package has no document of is not checked against, which is logged once. A filter given as
+    A revision that this package has no document of is not checked against, which is logged once; but for the path, and
+    for the revision of an operation that is newer than all documents. A filter given as
     text that is not understood here is left to Klaviyo, which is logged; one that is understood is checked.
 
     :param revision: API revision of the call.
     :raises KlaviyoValidationError: the message names the field, the value and what is allowed; ``pointer`` the field.
     """
     known = operations.get(operation)
-    if revision not in revisions():
+    has_document = revision in revisions()
+    if has_document or is_later(known):
+        _check_revision(known, revision)
+        _check_path(known, path_params or {})
+    if not has_document:
         _say_unchecked(revision)
         return
-    _check_revision(known, revision)
-    _check_path(known, path_params or {})
     if known.id in TAKES_A_FILE and not body:
         raise KlaviyoValidationError(
             f"{known.id} needs a body: {{'file': path}}, and optionally 'name' and 'hidden'.", pointer="file"
@@ -143,11 +146,14 @@ def check_filter(operation: str, given: Filter, revision: str | None = None) -> 
 
 
 def facts(operation: str, revision: str | None = None) -> Mapping[str, Any]:
-    """What the document of a revision has for one operation: ``query`` parameters, ``filters``, ``body``, ``answer``.
+    """What the document of a revision has for one operation: ``query`` parameters, ``filters``, ``body``, ``answer``;
+    nothing for an operation of which there is none.
 
     :param revision: API revision; ``None``, or one without a document here: the newest that has the operation counts.
     """
     known = operations.get(operation)
+    if is_later(known):
+        return {}
     return published(known.id, revision if revision in revisions() else known.revisions[-1])
 
 
@@ -159,10 +165,11 @@ def _with_one_value(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_revision(known: Operation, revision: str) -> None:
-    if revision not in known.revisions:
+    first = known.revisions[0]
+    if revision not in known.revisions and not (is_later(known) and (revision > first or "." in revision)):
         raise KlaviyoValidationError(
             f"{known.id} is not in API revision {revision}; Klaviyo has it in {' and '.join(known.revisions)}. "
-            f"Set revision={known.revisions[0]!r} on the task, or in the connection's extra.",
+            f"Set revision={first!r} on the task, or in the connection's extra.",
             pointer="revision",
         )
 

@@ -175,7 +175,7 @@ class KlaviyoClient:
             return self._send_once(request)
         except KlaviyoError as error:
             failed = [error]
-        return Retrying(**retry.policy(began))(self._again, request, failed)
+        return Retrying(**retry.policy(began, request.patience))(self._again, request, failed)
 
     def run(self, call: Call[T]) -> T:
         """Carry out a call of one or more requests and return its result."""
@@ -185,7 +185,7 @@ class KlaviyoClient:
                 try:
                     document = self.send(request)
                 except KlaviyoError as error:
-                    request = call.throw(error)
+                    request = call.throw(self.settings.signed(error))
                 else:
                     request = call.send(document)
         except StopIteration as stop:
@@ -213,7 +213,7 @@ class KlaviyoClient:
         settings, operation = self.settings, request.operation
         waited, status = 0.0, None
         if settings.pacing is not None:
-            waited = settings.pacing.wait(operation)
+            waited = settings.pacing.wait(operation, request.patience)
         outgoing = prepare(settings, request, authorization)
         if request.departure is not None:
             request.departure.check(request)
@@ -293,7 +293,8 @@ def _content(response: requests.Response, request: Request) -> bytes:
 def _failure(request: Request, error: Exception) -> KlaviyoApiError:
     """What a failed exchange means. The text of the library's own error is left out: it may quote the request."""
     if _never_connected(error):
-        return KlaviyoTransientError(f"{request}: no connection to Klaviyo ({type(error).__name__}); nothing was sent.")
+        what = f"No connection to Klaviyo ({type(error).__name__}); nothing was sent."
+        return KlaviyoTransientError(what, call=str(request))
     return unanswered(request, f"did not answer ({type(error).__name__})")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.errors import KlaviyoAuthError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoAuthError, KlaviyoError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
 from airflow_provider_klaviyo.api.pacing import Pacing
 from airflow_provider_klaviyo.api.request import Request
@@ -98,6 +98,7 @@ class ClientSettings:
     :param pacing: waits for each exchange's turn; ``None``: calls are made at once.
     :param count: called for each exchange with its operation, the HTTP status if any, and the seconds it waited for
         its turn.
+    :param connection: its id, which errors name.
     """
 
     auth: Auth
@@ -108,6 +109,13 @@ class ClientSettings:
     guard: Callable[[Request], Call[None]] = unguarded
     pacing: Pacing | None = None
     count: Callable[[Operation, int | None, float], None] = uncounted
+    connection: str | None = None
+
+    def signed(self, error: KlaviyoError) -> KlaviyoError:
+        """The same error, with the id of the connection that it was met with."""
+        if isinstance(error, KlaviyoApiError) and error.connection is None:
+            error.connection = self.connection
+        return error
 
     @property
     def longest_exchange(self) -> float:

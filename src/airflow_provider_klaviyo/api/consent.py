@@ -25,8 +25,11 @@ def subscribe(
 ) -> Call[None]:
     """Have Klaviyo subscribe at most 1,000 profiles to marketing. It does so later, and has no job to look at.
 
+    :param rows: the profiles, each a dict with ``email``, ``phone_number`` or ``id``, and ``channels``: a list of
+        ``email``, ``sms`` …
     :param list_id: the list that they join, whose opt-in process counts; ``None``: the account's counts.
     :param historical_import: no confirmation is asked for; each row then needs ``consented_at``.
+    :param custom_source: where the consent comes from, as Klaviyo shows it.
     """
     attributes: dict[str, Any] = {"profiles": {"data": [_profile(row, "SUBSCRIBED") for row in rows]}}
     if historical_import:
@@ -41,6 +44,7 @@ def subscribe(
 def unsubscribe(rows: Sequence[Row], *, list_id: str | None = None) -> Call[None]:
     """Have Klaviyo unsubscribe at most 100 profiles from marketing. It does so later, and has no job to look at.
 
+    :param rows: the profiles, as for :func:`subscribe`.
     :param list_id: whoever is on this list is taken off it; all others are unsubscribed from everything.
     """
     attributes = {"profiles": {"data": [_profile(row, "UNSUBSCRIBED") for row in rows]}}
@@ -54,6 +58,7 @@ def suppress(
 ) -> Call[Resource]:
     """Have Klaviyo suppress at most 100 addresses, or the members of a list or segment: no email is sent to them.
 
+    :param emails: the addresses; or give a list or a segment.
     :returns: the job.
     """
     kind = "profile-suppression-bulk-create-job"
@@ -66,6 +71,7 @@ def unsuppress(
 ) -> Call[Resource]:
     """Have Klaviyo lift what :func:`suppress` did. Those who unsubscribed or bounced stay suppressed.
 
+    :param emails: the addresses; or give a list or a segment.
     :returns: the job.
     """
     kind = "profile-suppression-bulk-delete-job"

@@ -19,8 +19,10 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
+    place,
 )
 from airflow_provider_klaviyo.api.request import Request, is_link
+from airflow_provider_klaviyo.api.text import duration
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer that are read at most; a body beyond it is not taken in."""
@@ -47,6 +49,10 @@ class Answer:
 class Resource:
     """One JSON:API resource object; unknown fields are kept and ignored.
 
+    :param type: Klaviyo's word for its kind, such as ``campaign``.
+    :param id: its id.
+    :param attributes: Klaviyo's attributes, as they came.
+    :param relationships: what it is related to, as it came.
     :param request: what it was answered to; ``None`` when it was not read from an answer.
     """
 
@@ -67,6 +73,7 @@ class Resource:
     def text(self, name: str) -> str:
         """The attribute of that name, which is a text that can be kept anywhere: see :func:`is_text`.
 
+        :param name: an attribute's name.
         :raises KlaviyoTransientError: it is missing, ``null`` or of another kind, so this is not an answer; after a
             POST :class:`KlaviyoAmbiguousWriteError`. So do the methods below.
         """
@@ -76,21 +83,30 @@ class Resource:
         return value
 
     def number(self, name: str) -> int:
-        """The attribute of that name, which is a whole number, not below zero."""
+        """The attribute of that name, which is a whole number, not below zero.
+
+        :param name: an attribute's name.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._odd(name, value, "a whole number")
         return value
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """The attribute of that name, which is an object."""
+        """The attribute of that name, which is an object.
+
+        :param name: an attribute's name.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, Mapping):
             raise self._odd(name, value, "an object")
         return value
 
     def related(self, name: str) -> list[str]:
-        """Ids of the related resources of that name; empty when there are none, or none are named."""
+        """Ids of the related resources of that name; empty when there are none, or none are named.
+
+        :param name: a relationship's name, such as ``campaign-messages``.
+        """
         data = self._relationship(name).get("data")
         items = data if isinstance(data, list) else [] if data is None else [data]
         ids = [item["id"] for item in items if isinstance(item, Mapping) and is_text(item.get("id")) and item["id"]]
@@ -99,7 +115,10 @@ class Resource:
         return ids
 
     def has_related(self, name: str) -> bool:
-        """True if the answer has what is related under that name (``null``: nothing is)."""
+        """True if the answer has what is related under that name (``null``: nothing is).
+
+        :param name: a relationship's name.
+        """
         return "data" in self._relationship(name)
 
     def _relationship(self, name: str) -> Mapping[str, Any]:
@@ -141,7 +160,11 @@ class Document:
         return None if self.body.get("data", "") is None else self.resource
 
     def about(self, kind: str, resource_id: str | None = None) -> Resource:
-        """The one resource it holds, which is of that type, and has that id."""
+        """The one resource it holds, which is of that type, and has that id.
+
+        :param kind: the type that it must have.
+        :param resource_id: the id that it must have; ``None``: any.
+        """
         found = self.resource
         if found.type != kind or resource_id not in (None, found.id):
             wanted = f"{kind} {resource_id or ''}".strip()
@@ -170,7 +193,10 @@ class Document:
         return link
 
     def items(self, name: str) -> list[Mapping[str, Any]]:
-        """The resource objects under ``data`` or ``included``, each with its type and id."""
+        """The resource objects under ``data`` or ``included``, each with its type and id.
+
+        :param name: ``data`` or ``included``.
+        """
         items = self.body.get(name)
         if items is None and name == "included":
             return []
@@ -212,29 +238,29 @@ def read(request: Request, answer: Answer) -> Document:
         what = "answered with a redirect, which is not followed. Check the connection's host"
         if not request.may_be_repeated:
             raise unanswered(request, what, status, request_id)
-        raise KlaviyoApiError(f"{request}: Klaviyo {what}.", status=status, request_id=request_id)
+        raise KlaviyoApiError(f"Klaviyo {what}.", status=status, request_id=request_id, call=str(request))
     errors = klaviyo_errors(body, status)
     if status >= 500 or not (errors or (status == 429 and request.may_be_repeated)):
         source = "" if errors else ", not in Klaviyo's format (a proxy or CDN in between?)"
         raise unanswered(request, f"answered {status}{source}", status, request_id, errors)
-    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors}
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors, "call": str(request)}
     if status == 429:
         wait = retry_after(answer.headers)
         raise KlaviyoRateLimitError(
-            f"{request}: rate limit reached; Klaviyo takes this call again in {wait:g} s. {_said(errors)}".strip(),
+            f"Rate limit reached: Klaviyo takes this call again in {duration(wait)}. {_said(errors)}".strip(),
             code=errors[0]["code"] if errors else None,
             retry_after=wait,
             **facts,
         )
     source_of = _source(errors[0])
-    kind, hint = _KINDS.get(status, (KlaviyoValidationError, ""))
+    kind, advice = _KINDS.get(status, (KlaviyoValidationError, ""))
     if status == 403:
         scopes = ", ".join(request.operation.scopes)
-        hint = f" The key is accepted but may not do this: the call needs the scope {scopes}."
+        advice = f"The key is accepted but may not do this: the call needs the scope {scopes}."
     if source_of.get("parameter") == "revision":
-        hint = " Set 'revision' in the connection's extra or in the task to one that Klaviyo has published."
+        advice = "Set 'revision' in the connection's extra or in the task to one that Klaviyo has published."
     pointer = source_of.get("pointer") or source_of.get("parameter")
-    raise kind(f"{request}: {_said(errors)}{hint}".strip(), code=errors[0]["code"], pointer=pointer, **facts)
+    raise kind(_said(errors), code=errors[0]["code"], pointer=pointer, advice=advice, **facts)
 
 
 def _missing(request: Request, answer: Answer, body: Mapping[str, Any] | None) -> str:
@@ -256,11 +282,11 @@ def unanswered(
     errors: Sequence[Mapping[str, Any]] = (),
 ) -> KlaviyoTransientError | KlaviyoAmbiguousWriteError:
     """The error for a call that left here and was not answered usably."""
-    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors}
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors, "call": str(request)}
     if request.may_be_repeated:
-        return KlaviyoTransientError(f"{request}: Klaviyo {what}.", **facts)
+        return KlaviyoTransientError(f"Klaviyo {what}.", **facts)
     return KlaviyoAmbiguousWriteError(
-        f"{request}: Klaviyo {what}. It is not known if it was carried out; it is not repeated blindly.", **facts
+        f"Klaviyo {what}. It is not known if the call was carried out; it is not repeated blindly.", **facts
     )
 
 
@@ -323,7 +349,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 _KINDS: dict[int, tuple[type[KlaviyoApiError], str]] = {
     401: (
         KlaviyoAuthError,
-        " The key in the connection's password is not accepted: check that it is complete, private (pk_…) and not "
+        "The key in the connection's password is not accepted: check that it is complete, private (pk_…) and not "
         "deleted in Klaviyo. With OAuth: check that the app is still authorised.",
     ),
     403: (KlaviyoAuthError, ""),
@@ -331,7 +357,7 @@ _KINDS: dict[int, tuple[type[KlaviyoApiError], str]] = {
     409: (KlaviyoConflictError, ""),
     410: (
         KlaviyoValidationError,
-        " This API revision or endpoint is retired: set a newer 'revision' in the connection's extra or the task.",
+        "This API revision or endpoint is retired: set a newer 'revision' in the connection's extra or the task.",
     ),
 }
 
@@ -355,8 +381,11 @@ def _said(errors: Sequence[Mapping[str, Any]]) -> str:
     texts = []
     for error in errors[:TOLD]:
         source = _source(error)
-        place = source.get("pointer") or source.get("parameter")
+        field = source.get("pointer") or source.get("parameter")
         text = _UNCLEAN.sub("\ufffd", error["detail"] or error["title"])[:500]
-        texts.append(f"{text} ({place[:200]})" if place else text)
-    more = f"; and {len(errors) - TOLD:,} more" if len(errors) > TOLD else ""
-    return "; ".join(texts) + more
+        if field and place(field) not in text:
+            text = f"{text.removesuffix('.')} ({place(field)[:200]})."
+        texts.append(text)
+    if len(errors) > TOLD:
+        texts.append(f"And {len(errors) - TOLD:,} more.")
+    return " ".join(texts)

@@ -1,4 +1,4 @@
-"""Events of profiles, many at a time.
+"""Events of profiles, one or many at a time.
 
 Each function is a :data:`~airflow_provider_klaviyo.api.calls.Call`.
 """
@@ -27,16 +27,31 @@ def import_events(of_profiles: Sequence[tuple[Mapping[str, Any], Sequence[Mappin
     yield build("bulk_create_events", body=body)
 
 
+def create_event(profile: Mapping[str, Any], event: Mapping[str, Any]) -> Call[None]:
+    """Have Klaviyo record one event. A ``unique_id`` that the profile has of this metric changes nothing.
+
+    :param profile: as in :func:`import_events`.
+    :param event: ``metric`` (a name), ``properties`` and other attributes.
+    """
+    data = _event(event)
+    data["attributes"]["profile"] = _profile(profile)
+    yield build("create_event", body={"data": data})
+
+
 def _of_one(profile: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    own = {"id": profile["id"]} if profile.get("id") else {}
-    attributes = {name: value for name, value in profile.items() if name != "id"}
     return {
         "type": "event-bulk-create",
         "attributes": {
-            "profile": {"data": {"type": "profile", **own, "attributes": attributes}},
+            "profile": _profile(profile),
             "events": {"data": [_event(event) for event in events]},
         },
     }
+
+
+def _profile(profile: Mapping[str, Any]) -> dict[str, Any]:
+    own = {"id": profile["id"]} if profile.get("id") else {}
+    attributes = {name: value for name, value in profile.items() if name != "id"}
+    return {"data": {"type": "profile", **own, "attributes": attributes}}
 
 
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:

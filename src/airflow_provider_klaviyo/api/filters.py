@@ -5,6 +5,10 @@ Build a filter from the functions here and join filters with ``&``; ``str()`` wr
 
 Klaviyo documents no escape for quotes. A string is therefore written in the quotes that it does not hold itself; a
 backslash is written twice, and a quote is escaped with one only in a string that holds both kinds.
+
+:param field: a field of Klaviyo's, such as ``name`` or ``messages.channel``.
+:param value: text, a number, a boolean, a date or an aware datetime.
+:param values: several of these.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call, paginate
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
@@ -61,6 +62,18 @@ def get_import_job(job_id: str) -> Call[ImportJob]:
     document = yield build("get_bulk_import_profiles_job", path_params={"job_id": job_id}, query=query)
     job = document.about(JOB)
     return ImportJob(job.id, job.text("status"), job.number("completed_count"), job.number("failed_count"))
+
+
+def jobs_that_join(list_id: str) -> Call[list[str]]:
+    """Ids of the jobs that are not over, and put profiles on a list. One request, and one for each job."""
+    wanted = filters.any_of("status", ["queued", "processing"])
+    query = {"filter": str(wanted), f"fields[{JOB}]": ["status"], "page[size]": 100}
+    found = []
+    for job in (yield from paginate("get_bulk_import_profiles_jobs", query=query)):
+        lists = yield build("get_list_ids_for_bulk_import_profiles_job", path_params={"id": job.id})
+        if any(one.id == list_id for one in lists.resources):
+            found.append(job.id)
+    return found
 
 
 def get_import_errors(job_id: str) -> Call[list[Resource]]:

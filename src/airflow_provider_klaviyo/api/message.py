@@ -104,7 +104,7 @@ def _form(request: Request) -> tuple[bytes, str]:
         data = path.read_bytes()
     except OSError as error:
         raise KlaviyoValidationError(
-            f"{request}: file is {str(path)!r}, which cannot be read ({type(error).__name__}); give the path of a file "
+            f"file is {str(path)!r}, which cannot be read ({type(error).__name__}); give the path of a file "
             f"on the machine that runs the task.",
             pointer="file",
         ) from None

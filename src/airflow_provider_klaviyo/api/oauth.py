@@ -34,6 +34,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
 )
 from airflow_provider_klaviyo.api.message import user_agent
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.api.tokens import (
     LONGEST_LIFE,
     PAUSE,
@@ -299,7 +300,7 @@ class OAuth:
         if status == 429:
             wait = retry_after(response.headers)
             return KlaviyoRateLimitError(
-                f"{what}: too many refreshes (Klaviyo allows 10 a minute); again in {wait:g} s.",
+                f"{what}: too many refreshes (Klaviyo allows 10 a minute); again in {duration(wait)}.",
                 status=status,
                 retry_after=wait,
             )

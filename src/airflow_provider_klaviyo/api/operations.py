@@ -78,13 +78,27 @@ class Operation:
 @cache
 def revisions() -> tuple[str, ...]:
     """The revisions whose published documents this package carries, oldest first."""
-    return tuple(_table()["revisions"])
+    return tuple(_table("operations")["revisions"])
 
 
 @cache
 def operations() -> Mapping[str, Operation]:
     """All operations by id. Aliases are not keys: use :func:`get` to find an operation by either name."""
-    rows = _table()["operations"]
+    return _read(_table("operations"))
+
+
+@cache
+def later() -> Mapping[str, Operation]:
+    """The operations of a revision whose document Klaviyo has not published: nothing is known of their bodies."""
+    return _read(_table("later"))
+
+
+def is_later(operation: Operation) -> bool:
+    """True for one of :func:`later`."""
+    return operation.id in later()
+
+
+def _read(table: Mapping[str, Any]) -> Mapping[str, Operation]:
     return MappingProxyType(
         {
             name: Operation(
@@ -98,22 +112,21 @@ def operations() -> Mapping[str, Operation]:
                 document=row["document"],
                 revisions=tuple(row["revisions"]),
             )
-            for name, row in rows.items()
+            for name, row in table["operations"].items()
         }
     )
 
 
 def get(name: str) -> Operation:
-    """The operation with this id or alias.
+    """The operation with this id or alias; one of :func:`later`, too.
 
     :raises KlaviyoValidationError: there is no such operation; the message suggests the nearest names.
     """
-    table = operations()
-    operation = table.get(name) or table.get(_aliases().get(name, ""))
-    if operation is None:
-        hint = nearest(name, [*table, *_aliases()], most=3) or " See Klaviyo's API reference."
+    names = _names()
+    if name not in names:
+        hint = nearest(name, names, most=3) or " See Klaviyo's API reference."
         raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
-    return operation
+    return names[name]
 
 
 def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
@@ -140,14 +153,21 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
     return None
 
 
-def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((SPEC / "operations.json").read_text(encoding="utf-8"))
+def _table(name: str) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((SPEC / f"{name}.json").read_text(encoding="utf-8"))
     return table
 
 
 @cache
-def _aliases() -> Mapping[str, str]:
-    return {alias: name for name, operation in operations().items() for alias in operation.aliases}
+def _names() -> Mapping[str, Operation]:
+    """All operations by each of their names; where two have the same, it is the id's, and the older one's."""
+    names: dict[str, Operation] = {}
+    for table in (operations(), later()):
+        names = {**table, **names}
+        for operation in table.values():
+            for alias in operation.aliases:
+                names.setdefault(alias, operation)
+    return names
 
 
 @cache

@@ -58,23 +58,29 @@ class Pacing:
         self._uncounted: deque[Operation] = deque(maxlen=1_000)
         self._looked_up = not by_account
 
-    def wait(self, operation: Operation) -> float:
+    def wait(self, operation: Operation, patience: float | None = None) -> float:
         """Sleep until the call may be made.
 
+        :param patience: seconds that it waits at most; ``None``: ``max_wait``, which is never exceeded.
         :returns: for how many seconds.
         :raises KlaviyoRateLimitError: that would take too long; the call was not made.
         """
         self._look_up()
-        slept = self._budget.acquire(operation)
+        slept = self._budget.acquire(operation, patience)
         self._count_later(operation)
         return slept
 
-    async def await_turn(self, operation: Operation) -> float:
+    async def await_turn(self, operation: Operation, patience: float | None = None) -> float:
         """As :meth:`wait`, for event loops."""
         self._look_up()
-        slept = await self._budget.aacquire(operation)
+        slept = await self._budget.aacquire(operation, patience)
         self._count_later(operation)
         return slept
+
+    def left_today(self, operation: Operation) -> int | None:
+        """How many more calls there are for today, as far as the budget knows; ``None``: there is no daily limit."""
+        self._look_up()
+        return self._budget.left_today(operation)
 
     def is_news(self, headers: Mapping[str, str]) -> bool:
         """True if an answer names an account that was not known to be the key's."""

@@ -20,6 +20,9 @@ MEDIA_TYPE = "application/vnd.api+json"
 COUNT = Limits(burst=1, steady=15)
 """What Klaviyo allows of calls that ask for a ``profile_count``, whatever it allows of the operation otherwise."""
 
+PREDICTIONS = Limits(burst=10, steady=150)
+"""The same of calls that ask for profiles with their ``predictive_analytics``."""
+
 _LINK = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII, but for the backslash: what some take for a slash, and others for a part of a name."""
 
@@ -35,6 +38,8 @@ class Request:
     :param body: the JSON document to send, if any.
     :param departure: asked right before the request leaves, if given.
     :param content: the document as JSON, in place of ``body``: for one that is too large to be kept twice.
+    :param patience: seconds that it waits for the rate limit at most; ``None``: as long as the connection has it, and
+        a minute after a 429.
     """
 
     operation: Operation
@@ -42,6 +47,7 @@ class Request:
     body: Mapping[str, Any] | None = None
     departure: Departure | None = field(default=None, compare=False)
     content: bytes | None = field(default=None, repr=False)
+    patience: float | None = None
 
     @property
     def is_read(self) -> bool:
@@ -101,8 +107,11 @@ def build(
     for name, value in pairs:
         check_text(name, "query")
         check_text(value, name)
-    if any(name.startswith("additional-fields[") and "profile_count" in value.split(",") for name, value in pairs):
+    additional = {part for name, value in pairs if name.startswith("additional-fields[") for part in value.split(",")}
+    if "profile_count" in additional:
         known = replace(known, limits=COUNT)
+    elif "predictive_analytics" in additional:
+        known = replace(known, limits=PREDICTIONS)
     return Request(known, f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path, body, content=content)
 
 
@@ -189,9 +198,10 @@ class Departure:
     def _check_time(self, request: Request) -> None:
         if time.time() > self.until:
             raise KlaviyoTransientError(
-                f"{request}: nothing was sent. It was to begin by "
+                f"Nothing was sent. The call was to begin by "
                 f"{datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC, but had to wait, or this machine "
-                f"stood still: another try may have made the call since. The next one looks."
+                f"stood still: another try may have made it since. The next one looks.",
+                call=str(request),
             )
 
 

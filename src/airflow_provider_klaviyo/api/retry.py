@@ -29,10 +29,13 @@ LONGEST = MAX_TIME + MAX_RATE_LIMIT_WAIT
 log = logging.getLogger(__name__)
 
 
-def may_help(error: BaseException) -> bool:
-    """True if making the same call again is both harmless and of use."""
+def may_help(error: BaseException, patience: float = MAX_RATE_LIMIT_WAIT) -> bool:
+    """True if making the same call again is both harmless and of use.
+
+    :param patience: seconds that it may sleep for a 429.
+    """
     if isinstance(error, KlaviyoRateLimitError):
-        return (error.retry_after or 0) <= MAX_RATE_LIMIT_WAIT
+        return (error.retry_after or 0) <= patience
     return isinstance(error, KlaviyoTransientError)
 
 
@@ -51,13 +54,15 @@ def log_pause(state: RetryCallState) -> None:
     log.warning("%s Trying again in %.1f s (%d of %d).", error, wait, state.attempt_number + 1, ATTEMPTS)
 
 
-def policy(began: float) -> dict[str, Any]:
+def policy(began: float, patience: float | None = None) -> dict[str, Any]:
     """Arguments for tenacity's ``Retrying`` and ``AsyncRetrying``, which are entered when the first attempt has failed.
 
     :param began: when that attempt began, by ``time.monotonic()``.
+    :param patience: seconds that the call may sleep for a 429; ``None``: :data:`MAX_RATE_LIMIT_WAIT`.
     """
+    longest = MAX_RATE_LIMIT_WAIT if patience is None else min(patience, MAX_RATE_LIMIT_WAIT)
     return {
-        "retry": retry_if_exception(may_help),
+        "retry": retry_if_exception(lambda error: may_help(error, longest)),
         "wait": pause,
         "stop": lambda state: state.attempt_number >= ATTEMPTS or time.monotonic() - began >= MAX_TIME,
         "before_sleep": log_pause,

@@ -145,6 +145,34 @@ def component(reference: str, revision: str) -> Mapping[str, Any]:
     return schema
 
 
+def attributes(operation_id: str, revision: str) -> dict[str, Mapping[str, Any]]:
+    """The attributes of the resources that a list operation answers with: the schema of each by its name."""
+    data = _members([published(operation_id, revision)["answer"]], revision)["data"]
+    items = [part["items"] for schema in data for part in _parts(schema, revision)]
+    found = _members(_members(items, revision)["attributes"], revision)
+    return {name: next(iter(_parts(schemas[0], revision))) for name, schemas in found.items()}
+
+
+def _members(schemas: Iterable[Mapping[str, Any]], revision: str) -> dict[str, list[Mapping[str, Any]]]:
+    """The properties of objects with these schemas, each with all that it has to follow."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for schema in schemas:
+        for part in _parts(schema, revision):
+            for name, member in part.get("properties", {}).items():
+                found.setdefault(name, []).append(member)
+    return found
+
+
+def _parts(schema: Mapping[str, Any], revision: str) -> Iterator[Mapping[str, Any]]:
+    """What a schema consists of, without ``$ref`` and ``allOf``."""
+    if "$ref" in schema:
+        schema = component(schema["$ref"], revision)
+    if "allOf" not in schema:
+        yield schema
+    for part in schema.get("allOf", ()):
+        yield from _parts(part, revision)
+
+
 # --- query parameters -------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,15 @@
-"""Text that can be sent (UTF-8 has no lone surrogates, Python's strings may), and the nearest of some names."""
+"""Text that can be sent (UTF-8 has no lone surrogates, Python's strings may), and text for people."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def check_text(value: Any, pointer: str) -> None:
@@ -31,6 +34,28 @@ def check_text(value: Any, pointer: str) -> None:
 def printable(name: object) -> str:
     """A name for an error message, which itself must be sendable."""
     return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: ``8 s``, ``12 min``, ``3 h 5 min``, ``2 days 4 h``."""
+    if seconds < 119.5:
+        return f"{seconds:.1g} s" if seconds < 1 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h" if hours else f"{days} days"
+
+
+def shown(timestamp: float) -> str:
+    """A moment for people, in UTC; at the end of the year 9999 at the latest.
+
+    :param timestamp: seconds since the epoch.
+    """
+    return f"{datetime.fromtimestamp(min(timestamp, LATEST), UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def nearest(name: object, known: Iterable[str], *, most: int = 1) -> str:

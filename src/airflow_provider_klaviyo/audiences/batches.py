@@ -35,11 +35,7 @@ class Batch:
     @property
     def digest(self) -> str:
         """What stands for its content in a note."""
-        hasher = hashlib.blake2s(digest_size=12)
-        for profile in self.profiles:
-            hasher.update(profile)
-            hasher.update(b"\n")
-        return hasher.hexdigest()
+        return hashlib.blake2b(b"\n".join(self.profiles), digest_size=12).hexdigest()
 
     def content(self, list_ids: Sequence[str]) -> bytes:
         """The whole request's body."""
@@ -68,12 +64,12 @@ def batches(profiles: Iterable[tuple[int, bytes]], list_ids: Sequence[str]) -> I
     found: list[bytes] = []
     size = envelope
     for number, profile in profiles:
-        if found and (len(found) == MOST_PROFILES or size + len(profile) + 1 > MOST_BYTES):
+        size += len(profile) + 1
+        if (size > MOST_BYTES or len(found) == MOST_PROFILES) and found:
             yield Batch(numbers, found)
-            numbers, found, size = [], [], envelope
+            numbers, found, size = [], [], envelope + len(profile) + 1
         numbers.append(number)
         found.append(profile)
-        size += len(profile) + 1
     if found:
         yield Batch(numbers, found)
 

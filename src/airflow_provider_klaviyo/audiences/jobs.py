@@ -1,21 +1,26 @@
-"""A wait for import jobs, step by step: what was seen goes in, out comes how it ended, or how long to pause."""
+"""A wait for jobs over profiles, step by step: what was seen goes in, out comes how it ended, or how long to pause."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
-from airflow_provider_klaviyo.api import imports
+from airflow_provider_klaviyo.api import consent, imports
 from airflow_provider_klaviyo.api.calls import Call
+from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoError,
     KlaviyoNotFoundError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.campaigns.status import JobStatus
 from airflow_provider_klaviyo.campaigns.wait import JITTER, ErrorFacts, are_facts, asked_for, backed_off, facts
+
+JobKind = Literal["import", "suppress", "unsuppress"]
+"""What a job does to profiles. Klaviyo has no job to look at for subscriptions and events."""
 
 
 class JobsEvent(TypedDict):
@@ -29,7 +34,27 @@ class JobsEvent(TypedDict):
     error: NotRequired[ErrorFacts]
 
 
-def look_at_jobs(job_ids: Sequence[str]) -> Call[list[str]]:
+def _import_is_over(job_id: str) -> Call[bool]:
+    return (yield from imports.get_import_job(job_id)).is_over
+
+
+def _is_over(get: Callable[[str], Call[Resource]]) -> Callable[[str], Call[bool]]:
+    def look(job_id: str) -> Call[bool]:
+        status = (yield from get(job_id)).attributes.get("status")
+        return status in (JobStatus.COMPLETE, JobStatus.CANCELLED)
+
+    return look
+
+
+KINDS: Mapping[JobKind, Callable[[str], Call[bool]]] = {
+    "import": _import_is_over,
+    "suppress": _is_over(consent.get_suppress_job),
+    "unsuppress": _is_over(consent.get_unsuppress_job),
+}
+"""Looks at one job of a kind: is it over?"""
+
+
+def look_at_jobs(job_ids: Sequence[str], kind: JobKind = "import") -> Call[list[str]]:
     """Those of some jobs that may not be over: the first that is not, and all after it.
 
     One request for each job that is over, and one for the first that is not: Klaviyo takes jobs in their order. One
@@ -37,17 +62,17 @@ def look_at_jobs(job_ids: Sequence[str]) -> Call[list[str]]:
     """
     for place, job_id in enumerate(job_ids):
         try:
-            job = yield from imports.get_import_job(job_id)
+            is_over = yield from KINDS[kind](job_id)
         except KlaviyoNotFoundError:
             continue
-        if not job.is_over:
+        if not is_over:
             return list(job_ids[place:])
     return []
 
 
 @dataclass(slots=True)
 class JobsWait:
-    """One task's waiting for its import jobs.
+    """One task's waiting for its jobs.
 
     :param pending: the jobs that may not be over.
     :param deadline: when to give up, seconds since the epoch.

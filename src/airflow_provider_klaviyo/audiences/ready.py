@@ -15,6 +15,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoRateLimitError, KlaviyoTransientError
 from airflow_provider_klaviyo.api.request import build
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.campaigns.wait import JITTER, ErrorFacts, are_facts, asked_for, backed_off, facts
 
 _OPERATIONS = {"list": "get_list", "segment": "get_segment"}
@@ -124,7 +125,7 @@ class ReadyWait:
 
     def unmet(self) -> str:
         """What was waited for and has not come, for the message of a timeout."""
-        wanted = f"waited for were {self.minimum:,} at least, unchanged for {self.settled:g} s"
+        wanted = f"waited for were {self.minimum:,} at least, unchanged for {duration(self.settled)}"
         if self.size is None:
             return f"The {self.audience} was never seen; {wanted}. Klaviyo did not answer: see the log of this task."
         moment = datetime.fromtimestamp(self.since, UTC)

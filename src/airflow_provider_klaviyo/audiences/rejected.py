@@ -1,13 +1,10 @@
-"""Rows that do not become profiles: why each did not, and how many may."""
+"""Rows that do not become profiles, and why each did not."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
-
-from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,34 +46,3 @@ class RowError(ValueError):
         super().__init__(reason)
         self.reason = reason
         self.field = field
-
-
-def most_rejected(max_rejected: Any, rows: int) -> int:
-    """How many of the rows may be rejected.
-
-    :param max_rejected: a number (``10``), a share (``0.01``), or text of either, as Jinja makes it; ``"1%"`` too.
-    :raises KlaviyoValidationError: it is neither.
-    """
-    given = max_rejected.strip() if isinstance(max_rejected, str) else max_rejected
-    try:
-        if isinstance(given, bool) or given is None:
-            raise TypeError
-        if isinstance(given, str) and given.endswith("%"):
-            share: float | None = float(given[:-1]) / 100
-        elif isinstance(given, int) or (isinstance(given, str) and given.isdecimal()):
-            share = None
-        else:
-            share = float(given)
-        if share is None:
-            if int(given) < 0:
-                raise ValueError
-            return int(given)
-        if not 0 <= share <= 1:
-            raise ValueError
-        return math.floor(share * rows + 1e-9)
-    except (TypeError, ValueError):
-        raise KlaviyoValidationError(
-            f"max_rejected is {max_rejected!r}; give a whole number of rows, 0 or more, or a share of them, such as "
-            f"0.01 or '1%'.",
-            pointer="max_rejected",
-        ) from None

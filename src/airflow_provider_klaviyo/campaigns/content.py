@@ -245,8 +245,13 @@ def email(
 ) -> dict[str, Any]:
     """An e-mail, as far as a campaign holds it: its body comes from the template that is assigned to the message.
 
-    :param from_email: must be a verified sender of the account.
+    :param subject: the subject line; may have Klaviyo's tags.
+    :param preview_text: what mailboxes show beside the subject.
+    :param from_email: the sender's address; must be a verified sender of the account.
     :param from_label: the sender's name as recipients see it.
+    :param reply_to_email: where replies go, if not to the sender.
+    :param cc_email: an address in copy (CC) of each mail.
+    :param bcc_email: an address in blind copy (BCC) of each mail.
     :param label: the message's name inside Klaviyo.
     """
     content = _given(
@@ -272,7 +277,8 @@ def sms(
 ) -> dict[str, Any]:
     """A text message.
 
-    :param shorten_links: Klaviyo's default: True.
+    :param body: the text; may have Klaviyo's tags.
+    :param shorten_links: True if Klaviyo shortens the links in it, and so counts clicks. Klaviyo's default: True.
     :param add_org_prefix: name the sender in front. Klaviyo's default: True.
     :param add_info_link: add the link to the company's page. Klaviyo's default: True.
     :param add_opt_out_language: say at the end how to opt out. Klaviyo's default: False.
@@ -301,6 +307,7 @@ def push(
 ) -> dict[str, Any]:
     """A push notification.
 
+    :param title: the line above the body.
     :param body: at most 512 characters.
     :param action_buttons: at most three of :func:`action_button`.
     :param kv_pairs: data for the app.

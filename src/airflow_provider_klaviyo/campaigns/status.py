@@ -90,6 +90,10 @@ def is_final(status: str) -> bool:
     return status == CampaignStatus.SENT or is_cancelled(status)
 
 
+UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
+"""The statuses of a campaign that is scheduled, or being sent."""
+
+
 def judge(status: str, targets: Collection[str]) -> Verdict:
     """Judge a campaign's status for a wait.
 

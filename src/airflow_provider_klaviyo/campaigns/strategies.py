@@ -35,12 +35,13 @@ def static(
 ) -> dict[str, Any]:
     """Send at one time.
 
-    :param datetime: an aware datetime, or a string in ISO 8601 with an offset.
-    :param is_local: send when the clock of each recipient's time zone shows ``datetime``, which must be in UTC then.
+    :param datetime: an aware datetime, or a string in ISO 8601 with an offset. With ``is_local`` without an offset, or
+        written as UTC: it is what the clock shows, not a moment.
+    :param is_local: send when the clock of each recipient's time zone shows ``datetime``.
     :param send_past_recipients_immediately: with ``is_local``: recipients whose clock has shown the time already are
         sent to at once. What becomes of them otherwise is not in Klaviyo's API documentation; its web application sends
         to them at that time on the following day.
-    :raises KlaviyoValidationError: no time zone; ``is_local`` with another zone than UTC.
+    :raises KlaviyoValidationError: no time zone without ``is_local``; with it, another one than UTC.
     """
     if not is_local and not send_past_recipients_immediately:
         return _strategy(method="static", datetime=datetime)
@@ -162,10 +163,10 @@ def check_strategy(
     cleaned = mapping(strategy, field, {"method": one_of(*READERS), **readers}, required)
     if "throttle_percentage" in cleaned and not is_template(cleaned["throttle_percentage"]):
         _check_percentage(cleaned["throttle_percentage"], field.at("throttle_percentage"), revision)
-    options = cleaned.get("options")
-    local = isinstance(options, dict) and options["is_local"] is True
-    if local and "datetime" in cleaned and not is_template(cleaned["datetime"]):
-        _require_utc(dt.datetime.fromisoformat(cleaned["datetime"]), field.at("datetime"))
+    if "datetime" in cleaned and not is_template(cleaned["datetime"]):
+        options = cleaned.get("options")
+        is_local = options["is_local"] if isinstance(options, dict) else False if options is None else options
+        cleaned["datetime"] = _with_zone(cleaned["datetime"], is_local, field.at("datetime"))
     if now is not None and (planned := window(cleaned)) and planned.has_passed(now):
         given = cleaned[planned.field]
         raise field.at(planned.field).error(f"is {given!r}, which has passed at {now.isoformat()}", PAST)
@@ -185,12 +186,22 @@ def _check_percentage(percentage: int, field: Field, revision: str | None) -> No
         raise field.error(f"is {percentage}", f"Allowed: {', '.join(map(str, allowed))}.{hint}")
 
 
-def _require_utc(moment: dt.datetime, field: Field) -> None:
-    if moment.utcoffset():
+def _with_zone(text: str, is_local: Any, field: Field) -> str:
+    """The time as Klaviyo takes it, once it is known whose clock counts."""
+    moment = dt.datetime.fromisoformat(text)
+    if is_local is True and moment.utcoffset():
         raise field.error(
-            f"is {moment.isoformat()!r}, which is not in UTC",
-            "With is_local=True give what each recipient's clock is to show, written as UTC: 2026-05-01T09:00:00Z.",
+            f"is {text!r}, which is not in UTC",
+            "With is_local=True give what each recipient's clock is to show, without an offset: 2026-05-01T09:00:00.",
         )
+    if moment.utcoffset() is not None or is_template(is_local):
+        return text
+    if is_local is True:
+        return moment.replace(tzinfo=dt.UTC).isoformat()
+    raise field.error(
+        f"is {text!r}, without a time zone",
+        "Add an offset ('2026-05-01T09:00:00+02:00', or Z for UTC), or give an aware datetime.",
+    )
 
 
 def _moment(value: Any, field: Field) -> Any:
@@ -199,12 +210,7 @@ def _moment(value: Any, field: Field) -> Any:
     moment = _read_iso(value, field)
     if not isinstance(moment, dt.datetime):
         raise field.error(f"is {show(value)}", "Give a date and a time, such as 2026-05-01T09:00:00Z.")
-    offset = moment.utcoffset()
-    if offset is None:
-        raise field.error(
-            f"is {show(value)}, without a time zone",
-            "Add an offset ('2026-05-01T09:00:00+02:00', or Z for UTC), or give an aware datetime.",
-        )
+    offset = moment.utcoffset() or dt.timedelta(0)
     whole_minutes = not offset % dt.timedelta(minutes=1)
     return (moment if whole_minutes else _utc(moment.replace(tzinfo=None), -offset)).isoformat()
 

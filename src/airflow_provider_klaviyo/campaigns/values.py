@@ -14,11 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
 from airflow_provider_klaviyo.api.text import check_text, nearest, printable
+
+Output: TypeAlias = Any
+"""What another task returns (``create.output``, or a ``@task``'s call), in place of a value: it is known when the task
+runs. For type checkers it is anything."""
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 

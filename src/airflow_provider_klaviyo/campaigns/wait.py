@@ -60,6 +60,9 @@ AT_REST = (CampaignStatus.SCHEDULED, CampaignStatus.QUEUED_WITHOUT_RECIPIENTS)
 
 REVERTED = "It is a draft again: somebody reverted the send. It goes out only if it is sent again."
 
+TOLD_OF_ERRORS = ("call", "connection", "advice", "reason", "campaign_id")
+"""What an error in plain values may have besides: texts."""
+
 _OUTCOMES = ("done", "failed", "timeout", "error")
 _ERROR_FACTS: Mapping[str, tuple[type, ...]] = {
     "kind": (str,),
@@ -183,6 +186,9 @@ class ErrorFacts(TypedDict):
     code: str | None
     pointer: str | None
     request_id: str | None
+    call: NotRequired[str]
+    connection: NotRequired[str]
+    advice: NotRequired[str]
     errors: NotRequired[list[dict[str, Any]]]
     reason: NotRequired[str]
     campaign_id: NotRequired[str]
@@ -308,11 +314,8 @@ def facts(error: KlaviyoError) -> ErrorFacts:
     )
     if storable := list(_storable(known.errors)):
         plain["errors"] = storable
-    if reason := getattr(error, "reason", None):
-        plain["reason"] = str(reason)
-    if campaign_id := getattr(error, "campaign_id", None):
-        plain["campaign_id"] = str(campaign_id)
-    return plain
+    told = {name: str(value) for name in TOLD_OF_ERRORS if (value := getattr(error, name, None))}
+    return cast("ErrorFacts", {**plain, **told})
 
 
 def _storable(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -360,7 +363,7 @@ def are_facts(facts: Any) -> bool:
     return (
         isinstance(facts, Mapping)
         and all(name in facts and isinstance(facts[name], kinds) for name, kinds in _ERROR_FACTS.items())
-        and all(isinstance(facts.get(name, ""), str) for name in ("reason", "campaign_id"))
+        and all(isinstance(facts.get(name, ""), str) for name in TOLD_OF_ERRORS)
         and isinstance(facts.get("errors", []), list)
         and all(isinstance(error, Mapping) for error in facts.get("errors", []))
     )

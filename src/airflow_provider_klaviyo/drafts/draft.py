@@ -45,12 +45,7 @@ def message_in(hook: KlaviyoHook, *, campaign_id: str | None, message_id: str | 
     if message_id is not None:
         message = hook.get_message(message_id)
         return (message.related("campaign") or [hook.get_campaign_id_of_message(message_id)])[0], message
-    messages = hook.get_messages(str(campaign_id))
-    if not messages:
-        raise KlaviyoValidationError(
-            f"Campaign {campaign_id} has no message in Klaviyo. Look at it there: a campaign is made with its message.",
-            pointer="campaign_id",
-        )
+    messages = messages_of(hook, str(campaign_id))
     if len(messages) != 1:
         ids = ", ".join(message.id for message in messages)
         raise KlaviyoValidationError(
@@ -58,6 +53,20 @@ def message_in(hook: KlaviyoHook, *, campaign_id: str | None, message_id: str | 
             pointer="message_id",
         )
     return str(campaign_id), messages[0]
+
+
+def messages_of(hook: KlaviyoHook, campaign_id: str) -> list[Resource]:
+    """The messages of a campaign: one at least.
+
+    :raises KlaviyoValidationError: it has none.
+    """
+    messages = hook.get_messages(campaign_id)
+    if not messages:
+        raise KlaviyoValidationError(
+            f"Campaign {campaign_id} has no message in Klaviyo. Look at it there: a campaign is made with its message.",
+            pointer="campaign_id",
+        )
+    return messages
 
 
 def channel_of(message: Resource) -> Channel:

@@ -101,12 +101,19 @@ def of_new(hook: KlaviyoHook, campaign: Resource, image_id: str | None = None) -
             error,
         )
         return fields
+    for message in draft.messages if image_id else ():
+        fields |= of_image(message.id, image_id)
+    return fields | of_draft(hook, draft)
+
+
+def of_draft(hook: KlaviyoHook, draft: Draft) -> Fields:
+    """All of a draft that was read, but for the images of its messages."""
+    fields = of_campaign(draft.campaign)
     for message in draft.messages:
         fields |= of_message(message)
         if message.has_related("template"):
-            fields |= of_template(message.id, draft.template_of(message))
-        if image_id:
-            fields |= of_image(message.id, image_id)
+            template = draft.template_of(message)
+            fields |= of_template(message.id, template and with_attributes(hook, template))
     return fields
 
 

@@ -13,10 +13,12 @@ import pendulum
 
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.campaigns.strategies import window
-from airflow_provider_klaviyo.compat import AirflowSkipException
+from airflow_provider_klaviyo.drafts.draft import channel_of
 from airflow_provider_klaviyo.drafts.edits import Draft, Written
-from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
+from airflow_provider_klaviyo.drafts.recent import check_recent
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason, skip
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.never_twice.look import look_until, settled_after
@@ -76,6 +78,8 @@ class ReadyCheck:
 
     :param in_backfill: ``refuse``, ``skip`` or ``send``: what to do in a run for the past.
     :param if_edited: ``warn``, ``refuse`` or ``send``: what to do when it is not as this run's tasks wrote it.
+    :param not_within: how far from other campaigns to its audience it has to be; ``None``: that is not looked at.
+    :param if_recent: ``refuse`` or ``skip``: what to do when it is not.
     :param writers: the tasks of this run that may have recorded what they wrote of it.
     :param sent_by: until when the task waits for it to be sent (seconds since the epoch), if it does.
     """
@@ -84,6 +88,8 @@ class ReadyCheck:
     context: Context
     in_backfill: str
     if_edited: str
+    not_within: timedelta | None
+    if_recent: str
     writers: Sequence[str]
     sent_by: float | None
     _written: Written | None = field(default=None, init=False)
@@ -91,15 +97,19 @@ class ReadyCheck:
     def __call__(self, campaign: Resource) -> bool:
         """True if the campaign still is a draft: the last check may take a while.
 
-        :raises KlaviyoRefusedError: a run for the past, or an edited draft and ``if_edited="refuse"``.
-        :raises AirflowSkipException: a run for the past, and ``in_backfill="skip"``.
+        :raises KlaviyoRefusedError: a run for the past, an edited draft, or another campaign to its audience of late,
+            and that is to be refused.
+        :raises AirflowSkipException: a run for the past, or another campaign, and that is to be skipped.
         :raises KlaviyoValidationError: the draft is not fit to be sent.
         """
         self._check_date(campaign)
         self._check_time(campaign)
         draft = Draft.read(self.hook, campaign)
         self._check_messages(draft)
-        return self.if_edited == "send" or self._check_edits(draft)
+        still_draft = self.if_edited == "send" or self._check_edits(draft)
+        if self.not_within is not None and draft.messages:
+            check_recent(self.hook, campaign, channel_of(draft.messages[0]), self.not_within, self.if_recent)
+        return still_draft
 
     def _check_date(self, campaign: Resource) -> None:
         if self.in_backfill == "send" or not is_for_the_past(self.context):
@@ -107,7 +117,7 @@ class ReadyCheck:
         run = self.context["dag_run"]
         what = f"Run {run.run_id} is for the past (a {run.run_type} run, due at {run.run_after:%Y-%m-%d %H:%M} UTC)"
         if self.in_backfill == "skip":
-            raise AirflowSkipException(f"{what}: campaign {campaign.id} is not sent, as in_backfill='skip' asks.")
+            skip(f"{what}: campaign {campaign.id} is not sent, as in_backfill='skip' asks.")
         raise KlaviyoRefusedError(
             f"{what}: campaign {campaign.id} was not sent and is a draft. "
             f"If people are to get it now, set in_backfill='send' on this task; 'skip' skips it instead.",
@@ -140,7 +150,7 @@ class ReadyCheck:
             raise KlaviyoValidationError(
                 f"Campaign {campaign.id} is to be sent at {given} ({strategy.get('method')}) and may go out until "
                 f"{planned.over:%Y-%m-%d %H:%M} UTC. This task would stop waiting "
-                f"{planned.over.timestamp() - self.sent_by:.0f} s earlier. Nothing was sent: use "
+                f"{duration(planned.over.timestamp() - self.sent_by)} earlier. Nothing was sent: use "
                 f"wait_until='scheduled', or a larger timeout.",
                 pointer="timeout",
             )

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_provider_klaviyo.api.campaigns import Channel
 from airflow_provider_klaviyo.api.document import Resource
-from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoNotFoundError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.lists import find_audience
 from airflow_provider_klaviyo.campaigns.attributes import check_audiences, check_send_options, check_tracking_options
 from airflow_provider_klaviyo.campaigns.strategies import check_strategy
 from airflow_provider_klaviyo.campaigns.values import Field, show
@@ -104,17 +105,13 @@ def _audiences(hook: KlaviyoHook, found: Any) -> Any:
 
 def _is_there(hook: KlaviyoHook, id_: str) -> bool:
     """True if a list or segment of this id is there, and if the key may not look."""
-    for operation in ("get_list", "get_segment"):
-        try:
-            hook.call(operation, path_params={"id": id_})
-        except KlaviyoNotFoundError:
-            continue
-        except KlaviyoAuthError as error:
-            if error.status != 403:
-                raise
-            log.info("It is not known if list or segment %s of the source is still there: %s", id_, error)
+    try:
+        return hook.run(find_audience(id_)) is not None
+    except KlaviyoAuthError as error:
+        if error.status != 403:
+            raise
+        log.info("It is not known if list or segment %s of the source is still there: %s", id_, error)
         return True
-    return False
 
 
 def _send_options(source: Resource, found: Any) -> Any:

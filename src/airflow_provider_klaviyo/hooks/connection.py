@@ -17,7 +17,8 @@ from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidat
 from airflow_provider_klaviyo.api.network import is_loopback
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
 from airflow_provider_klaviyo.campaigns.values import check_revision
-from airflow_provider_klaviyo.compat import Stats
+from airflow_provider_klaviyo.compat import AirflowNotFoundException, Stats
+from airflow_provider_klaviyo.exceptions import KlaviyoConnectionMissingError
 from airflow_provider_klaviyo.hooks.extra import airflow_home, check_names, pacing, read_safety, shown
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def client_settings(connection: Connection, extra: Mapping[str, Any], *, revisio
         guard=read_safety(where, extra),
         pacing=pacing(where, extra.get("rate_limit"), base_url, proof),
         count=count,
+        connection=connection.conn_id,
     )
 
 
@@ -253,19 +255,35 @@ def count(operation: Operation, status: int | None, waited: float) -> None:
         Stats.timing("klaviyo.api.wait_seconds", waited * 1000, tags=tags)
 
 
+def get_connection(hook: BaseHook, conn_id: str) -> Connection:
+    """A connection.
+
+    :raises KlaviyoConnectionMissingError: there is none.
+    """
+    try:
+        return hook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise KlaviyoConnectionMissingError(conn_id) from None
+
+
 async def get_async_connection(hook: BaseHook, conn_id: str) -> Connection:
     """A connection, asked for from an event loop.
+
+    :raises KlaviyoConnectionMissingError: there is none.
 
     Before Airflow 3.3.2, ``aget_connection`` masks secrets with a call that blocks the loop it is on, and may stop it
     for good; there, and where it does not exist, the connection is asked for in a thread.
     """
     from airflow.sdk import Connection
 
-    if hasattr(Connection, "aextra_dejson"):
-        return await hook.aget_connection(conn_id)
-    from asgiref.sync import sync_to_async
+    if not hasattr(Connection, "aextra_dejson"):
+        from asgiref.sync import sync_to_async
 
-    return await sync_to_async(hook.get_connection)(conn_id)
+        return await sync_to_async(get_connection)(hook, conn_id)
+    try:
+        return await hook.aget_connection(conn_id)
+    except AirflowNotFoundException:
+        raise KlaviyoConnectionMissingError(conn_id) from None
 
 
 def mask_extra(connection: Connection) -> None:

@@ -12,7 +12,18 @@ from functools import cached_property, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
-from airflow_provider_klaviyo.api import calls, campaigns, checks, consent, events, lists, tags
+from airflow_provider_klaviyo.api import (
+    calls,
+    campaigns,
+    checks,
+    consent,
+    events,
+    lists,
+    profiles,
+    reports,
+    tags,
+    templates,
+)
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
 from airflow_provider_klaviyo.api.operations import check_campaigns
@@ -20,6 +31,7 @@ from airflow_provider_klaviyo.compat import BaseHook
 from airflow_provider_klaviyo.hooks.connection import (
     client_settings,
     get_async_connection,
+    get_connection,
     mask_extra,
     mask_extra_async,
 )
@@ -99,6 +111,21 @@ class KlaviyoMethods:
     """What a hook can do: any published operation by its id, and the Campaigns API by name.
 
     The methods for campaigns raise ``KlaviyoValidationError`` for a revision whose campaigns are of another kind.
+    Parameters of these names mean the same in all methods:
+
+    :param campaign_id: the campaign.
+    :param campaign_ids: the campaigns.
+    :param message_id: the campaign's message.
+    :param template_id: the template.
+    :param image_id: an image uploaded to Klaviyo.
+    :param tag_id: the tag.
+    :param list_id: the list.
+    :param segment_id: the segment.
+    :param profile_id: the profile.
+    :param profile_ids: the profiles.
+    :param job_id: the job.
+    :param name: the name, to the letter.
+    :param html: the template's HTML, with Klaviyo's tags.
     """
 
     call = CheckedMethod(calls.call, checks.check_call)
@@ -154,7 +181,19 @@ class KlaviyoMethods:
     unsuppress = Method(consent.unsuppress)
     get_suppress_job = Method(consent.get_suppress_job)
     get_unsuppress_job = Method(consent.get_unsuppress_job)
+    create_event = Method(events.create_event)
     import_events = Method(events.import_events)
+    get_profile = Method(profiles.get_profile)
+    find_profile = Method(profiles.find_profile)
+
+    get_metrics = Method(reports.get_metrics)
+    get_campaign_figures = Method(reports.get_campaign_figures)
+
+    get_template = Method(templates.get_template)
+    find_templates = Method(templates.find_templates)
+    create_template = Method(templates.create_template)
+    update_template = Method(templates.update_template)
+    render_template = Method(templates.render_template)
 
 
 class KlaviyoHook(KlaviyoMethods, BaseHook):
@@ -182,7 +221,7 @@ class KlaviyoHook(KlaviyoMethods, BaseHook):
     def _client(self) -> KlaviyoClient:
         from airflow_provider_klaviyo.api.client import KlaviyoClient
 
-        connection = self.get_connection(self.klaviyo_conn_id)
+        connection = get_connection(self, self.klaviyo_conn_id)
         extra = read_extra(connection)
         mask_extra(connection)
         return KlaviyoClient(client_settings(connection, extra, revision=self.revision))
@@ -192,7 +231,10 @@ class KlaviyoHook(KlaviyoMethods, BaseHook):
         return self._client
 
     def run(self, call: Call[T]) -> T:
-        """Carry out a call made of several requests."""
+        """Carry out a call made of several requests.
+
+        :param call: what a function of ``api.campaigns`` and its neighbours returns.
+        """
         return self.get_conn().run(call)
 
     @property
@@ -267,7 +309,10 @@ class KlaviyoAsyncHook(KlaviyoMethods, BaseHook):
         return self._client
 
     async def run(self, call: Call[T]) -> T:
-        """Carry out a call made of several requests."""
+        """Carry out a call made of several requests.
+
+        :param call: what a function of ``api.campaigns`` and its neighbours returns.
+        """
         return await (await self.aget_conn()).run(call)
 
     async def __aenter__(self) -> KlaviyoAsyncHook:

@@ -14,6 +14,7 @@ import msgspec
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.fields import Columns
 from airflow_provider_klaviyo.audiences.rejected import RowError
+from airflow_provider_klaviyo.storage import storage
 
 Row = Mapping[str, Any] | RowError
 """A row, or why it cannot be read."""
@@ -38,11 +39,9 @@ def rows_of(path: str, columns: Columns) -> Iterator[Row]:
     :param columns: judges the columns of a table before its first row.
     :raises KlaviyoValidationError: there is no such file, it is empty, or its columns are not known.
     """
-    from airflow.sdk import ObjectStoragePath
-
     check_path(path)
     try:
-        file = cast("IO[bytes]", ObjectStoragePath(path).open("rb"))
+        file = cast("IO[bytes]", storage(path).open("rb"))
     except FileNotFoundError:
         raise KlaviyoValidationError(f"path is {path!r}, and there is no such file.", pointer="path") from None
     with file:

@@ -11,12 +11,15 @@ import msgspec
 
 from airflow_provider_klaviyo.api import imports
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError
-from airflow_provider_klaviyo.audiences.batches import Batch
+from airflow_provider_klaviyo.audiences.batches import Batch, batches
 from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS
 from airflow_provider_klaviyo.audiences.rejected import Rejection
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.imports.notes import ImportJobNote
+from airflow_provider_klaviyo.imports.progress import Progress
 from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
-from airflow_provider_klaviyo.never_twice.notes import ImportJobNote, TaskState
+from airflow_provider_klaviyo.imports.spool import Spool
+from airflow_provider_klaviyo.never_twice.notes import TaskState
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 
 MOST_UNEXPLAINED = 50
@@ -38,9 +41,23 @@ class Posting:
         self._hook = hook
         self._state = state
         self._list_ids = list_ids
-        self._rejected = rejected
+        self.rejected = rejected
         notes = state.all(ImportJobNote)
         self._accepted = {note.batch: note.job for note in notes if note.generation == state.generation and note.job}
+        self.refused: list[int] = []
+        """Numbers of the rows that Klaviyo has refused."""
+
+    def post_all(self, spool: Spool) -> list[str]:
+        """Post all profiles that are due; the ids of the jobs."""
+        progress = Progress(self._hook.log.info, "Posted {} profiles", spool.due)
+        jobs: list[str] = []
+        done = 0
+        for batch in batches(spool.profiles(), self._list_ids):
+            jobs += self.post(batch)
+            done += len(batch)
+            progress.at(done, self.rejected.count)
+        progress.end(done, self.rejected.count)
+        return jobs
 
     def post(self, batch: Batch) -> Iterator[str]:
         """The ids of the jobs that a batch became: of one, or of several if Klaviyo refuses it without naming a row.
@@ -82,7 +99,8 @@ class Posting:
     def _reject(self, batch: Batch, place: int, field: str | None, reason: str) -> None:
         profile: Mapping[str, Any] = msgspec.json.decode(batch.profiles[place])
         key = identifiers_of(profile)
-        self._rejected.add(Rejection(f"Klaviyo: {reason}", field, batch.numbers[place], key))
+        self.rejected.add(Rejection(f"Klaviyo: {reason}", field, batch.numbers[place], key))
+        self.refused.append(batch.numbers[place])
 
 
 def identifiers_of(profile: Mapping[str, Any]) -> dict[str, Any]:

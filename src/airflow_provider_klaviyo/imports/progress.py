@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from airflow_provider_klaviyo.api.text import duration
+
 EVERY = 10.0
 """Seconds between two lines."""
 
@@ -40,5 +42,5 @@ class Progress:
         if rejected:
             words.append(f"{rejected:,} rejected")
         if self._total is not None and 0 < done < self._total:
-            words.append(f"{(self._total - done) / max(rate, 0.001):,.0f} s left")
+            words.append(f"{duration((self._total - done) / max(rate, 0.001))} left")
         self._log("%s.", ", ".join(words))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 import msgspec
 
 from airflow_provider_klaviyo.audiences.rejected import Rejection
-
-if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+from airflow_provider_klaviyo.storage import replacing, storage
 
 LOGGED = 20
 """Rejections that are logged one by one."""
@@ -39,33 +37,24 @@ class RejectedRows:
     def write(self) -> None:
         """Write the file anew, also if there is nothing to be written: it is of this run."""
         if self._path is not None:
-            _write(_storage(self._path), self._lines)
+            self._replace(())
 
     def write_to_those_before(self) -> None:
         """Write them after those that no job has; what an earlier try wrote of jobs goes."""
-        if self._path is None or not self._lines:
-            return
-        path = _storage(self._path)
-        _write(path, [*_without_jobs(path), *self._lines])
+        if self._path is not None and self._lines:
+            self._replace(_without_jobs(self._path))
+
+    def _replace(self, before: Iterable[bytes]) -> None:
+        with replacing(storage(self._path), "wb") as file:
+            file.writelines(before)
+            file.writelines(line + b"\n" for line in self._lines)
 
 
-def _without_jobs(path: ObjectStoragePath) -> Iterator[bytes]:
-    if not path.exists():
+def _without_jobs(path: str) -> Iterator[bytes]:
+    there = storage(path)
+    if not there.exists():
         return
-    with cast("IO[bytes]", path.open("rb")) as file:
+    with cast("IO[bytes]", there.open("rb")) as file:
         for line in iter(file.readline, b""):
             if "job" not in msgspec.json.decode(line):
-                yield line.rstrip(b"\n")
-
-
-def _write(path: ObjectStoragePath, lines: Iterable[bytes]) -> None:
-    content = b"".join(line + b"\n" for line in lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with cast("IO[bytes]", path.open("wb")) as file:
-        file.write(content)
-
-
-def _storage(path: str) -> ObjectStoragePath:
-    from airflow.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(path)
+                yield line

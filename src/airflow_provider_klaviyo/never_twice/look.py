@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from airflow_provider_klaviyo.api import retry
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.notes import IntentNote, SendNote
@@ -174,5 +175,5 @@ def look_until(
         looks, seen = looks + 1, look()
         if time.monotonic() - logged >= 30:
             logged = time.monotonic()
-            log.info("Still checking if %s, for %.0f s now.", what, logged - began)
+            log.info("Still checking if %s, for %s now.", what, duration(logged - began))
     return seen

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel
@@ -23,6 +23,7 @@ from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+from airflow_provider_klaviyo.never_twice.exists import existing
 from airflow_provider_klaviyo.never_twice.look import (
     Action,
     after_make,
@@ -41,6 +42,9 @@ from airflow_provider_klaviyo.never_twice.notes import (
     digest_of_audiences,
     moment,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_klaviyo.campaigns.once import IfExists, OnClear
 
 N = TypeVar("N", CampaignNote, IntentNote)
 
@@ -95,7 +99,8 @@ def make_once(
     subject: Subject,
     *,
     audiences: Sequence[Mapping[str, Any]],
-    on_clear: Literal["adopt", "new"],
+    on_clear: OnClear,
+    if_exists: IfExists = "make",
 ) -> Made:
     """Make a campaign unless this task has made it already.
 
@@ -107,6 +112,7 @@ def make_once(
     :param post: makes the campaign; carried out at most once.
     :param audiences: the audiences that the campaign may have to be taken for the one intended.
     :param on_clear: ``adopt`` or ``new``: what to do with the campaign of an earlier generation after a clear.
+    :param if_exists: what to do with one of this name that this task has not made; see :func:`~.exists.existing`.
     :raises KlaviyoRefusedError: several campaigns fit, the one made has vanished, or this try has made one of this name
         already: a person has to look.
     :raises KlaviyoAmbiguousWriteError: it cannot be known if it was made; the next try looks again.
@@ -125,6 +131,8 @@ def make_once(
         if found := _look(hook, sought, same_try=False):
             return _keep(hook, state, subject, Made(found))
         looked_for = sought
+    if there := existing(hook, subject, if_exists):
+        return _keep(hook, state, subject, Made(there))
     clock = hook.get_conn().clock
     beside: list[Resource] = []
     if on_clear == "new" and state.was_cleared and state.durable:

@@ -175,61 +175,6 @@ class TemplateNote(Note):
         return isinstance(other, TemplateNote) and self.message == other.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostNote(Note):
-    """Another POST was about to be made.
-
-    :param content: digest of all that is posted.
-    :param answered: True if Klaviyo took it.
-    """
-
-    KEY: ClassVar[str] = "klaviyo_post"
-
-    operation: str = ""
-    content: str | None = None
-    answered: bool = False
-
-    def is_of(self, other: Note) -> bool:
-        return isinstance(other, PostNote) and (self.operation, self.content) == (other.operation, other.content)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportJobNote(Note):
-    """A batch of profiles was accepted as an import job.
-
-    :param batch: digest of the profiles.
-    """
-
-    KEY: ClassVar[str] = "klaviyo_import_jobs"
-
-    batch: str = ""
-    job: str = ""
-
-    def is_of(self, other: Note) -> bool:
-        return isinstance(other, ImportJobNote) and self.batch == other.batch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportNote(Note):
-    """All batches of an import were accepted; what is left is to wait for their jobs.
-
-    :param rows: rows that were read.
-    :param duplicates: rows whose profile a later row has too.
-    :param rejected: rows that no job took.
-    :param jobs: the jobs' ids.
-    """
-
-    KEY: ClassVar[str] = "klaviyo_import"
-
-    jobs: tuple[str, ...] = ()
-    rows: int | None = None
-    duplicates: int | None = None
-    rejected: int | None = None
-
-    def is_of(self, other: Note) -> bool:
-        return isinstance(other, ImportNote)
-
-
 N = TypeVar("N", bound=Note)
 
 _done_here: deque[tuple[Any, Note]] = deque(maxlen=1_000)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAmbiguousWriteError, KlaviyoError
@@ -17,9 +17,28 @@ from airflow_provider_klaviyo.api.request import Departure, departing
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.never_twice.look import begin_by, now
-from airflow_provider_klaviyo.never_twice.notes import PostNote, TaskState, iso
+from airflow_provider_klaviyo.never_twice.notes import Note, TaskState, iso
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostNote(Note):
+    """Another POST was about to be made.
+
+    :param content: digest of all that is posted.
+    :param answered: True if Klaviyo took it.
+    """
+
+    KEY: ClassVar[str] = "klaviyo_post"
+
+    operation: str = ""
+    content: str | None = None
+    answered: bool = False
+
+    def is_of(self, other: Note) -> bool:
+        return isinstance(other, PostNote) and (self.operation, self.content) == (other.operation, other.content)
+
 
 REMEDY = (
     "Look in Klaviyo what is there, and clear this task to post it again. If posting it twice does no harm, set "

@@ -32,7 +32,7 @@ FRESH = 2.0
 log = logging.getLogger(__name__)
 
 
-def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Callable[[Resource], bool]) -> None:
+def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Callable[[Resource], bool]) -> Resource:
     """Put a campaign on its way unless it already is. When this returns, it is.
 
     The campaign is read first, and what this task remembers of an earlier send decides together with what was read;
@@ -41,6 +41,7 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
 
     :param check: looks at the draft before the call and raises if it is not fit to be sent. It returns True if the
         campaign still is a draft, as far as it has looked again.
+    :returns: the campaign as it was read last.
     :raises KlaviyoRefusedError: sending could mail people twice.
     :raises KlaviyoCampaignFailed: the campaign is cancelled.
     :raises KlaviyoAmbiguousWriteError: it cannot be known if it is on its way; the next try reads again.
@@ -53,6 +54,7 @@ def send_once(hook: KlaviyoHook, state: TaskState, campaign_id: str, check: Call
         raise _refusal(campaign)
     sending.accepted()
     log.info("Campaign %s is on its way (%s).", campaign_id, _status(campaign))
+    return campaign
 
 
 class _OvertakenError(Exception):

@@ -11,8 +11,8 @@ from airflow_provider_klaviyo.api.checks import check_filter, check_names, check
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.text import check_text
-from airflow_provider_klaviyo.campaigns.values import is_template
-from airflow_provider_klaviyo.operators.rows import check_xcom_size
+from airflow_provider_klaviyo.campaigns.values import Output, is_template
+from airflow_provider_klaviyo.operators.xcom import check_xcom_size
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class KlaviyoApiOperator(KlaviyoTask):
     def __init__(
         self,
         *,
-        operation: str,
-        path_params: dict[str, str] | None = None,
-        query: dict[str, Any] | None = None,
-        body: dict[str, Any] | None = None,
+        operation: str | Output,
+        path_params: dict[str, str] | Output | None = None,
+        query: dict[str, Any] | Output | None = None,
+        body: dict[str, Any] | Output | None = None,
         all_pages: bool = False,
         max_pages: int = MAX_PAGES,
         response_filter: Callable[[dict[str, Any]], Any] | None = None,

@@ -4,6 +4,7 @@ Keys of the sandbox: any ``pk_…`` may do everything, except
 
 - ``pk_invalid``: 401
 - ``pk_readonly``: 403 to whatever needs a ``:write`` scope
+- what looks like a key of Klaviyo, ``pk_`` and 30 or more hexadecimal digits: 401, and nothing of the request is kept
 - ``pk_scopes_<scope>+<scope>…``: 403 to whatever needs another scope. ``pk_scopes_campaigns:read+lists:read``
   is a key that may only read campaigns and lists.
 """
@@ -15,10 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_klaviyo.api.operations import Operation, revisions
-from airflow_provider_klaviyo.sandbox.refusals import RefusedError, invalid, nothing_there, refusal
+from airflow_provider_klaviyo.sandbox.refusals import Reason, RefusedError, invalid, nothing_there, refusal
 
 REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 SCOPED = "pk_scopes_"
+REAL_KEY = re.compile(r"pk_([0-9A-Za-z]{6}_)?[0-9a-f]{30,}")
+"""What keys of Klaviyo look like (a choice: their form is not published)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,23 @@ class Access:
 
 Scheme = Callable[[str], Access | None]
 """Returns the holder of a credential; ``None`` when it is not valid."""
+
+
+class RealKeyError(RefusedError):
+    """The key looks like one of Klaviyo's: nothing of the request may be kept."""
+
+
+def refuse_real_key(header: str) -> None:
+    """Refuse what looks like a real key.
+
+    :raises RealKeyError: 401; the message says why, without the key.
+    """
+    if REAL_KEY.search(header):
+        why = (
+            "This looks like a real key of Klaviyo, and this is a sandbox: nothing was kept of the request. "
+            "Use a made-up key, such as pk_test."
+        )
+        raise RealKeyError(401, "authentication_failed", "Incorrect authentication credentials.", [Reason(why)])
 
 
 def private_key(key: str) -> Access | None:

@@ -1,7 +1,8 @@
 """Jobs over many profiles: imports, suppressions and subscriptions.
 
-A job waits, works, and is complete; what it does to profiles is seen when it is complete. Its steps are on the
-store's agenda, as those of a send. Known of Klaviyo: the statuses, that a job with failed rows is ``complete``, that
+A job waits, works, and is complete. An import makes its profiles share by share while it works, and its counts grow;
+they join the lists when it is complete. What another job does is seen when it is complete. The steps are on the store's
+agenda, as those of a send. Known of Klaviyo: the statuses, that a job with failed rows is ``complete``, that
 subscribing lifts suppressions, that whoever is not on the list named is unsubscribed altogether. Choices of the
 sandbox:
 
@@ -31,12 +32,18 @@ IMPORT, SUPPRESS, UNSUPPRESS = (
 )
 CHANNELS: Mapping[str, str] = {"email": "email", "sms": "sms", "push": "mobile_push"}
 """The channels of a subscription, and their names in :mod:`~airflow_provider_klaviyo.sandbox.audience`."""
+SHARES = (0.25, 0.5, 0.75)
+"""What an import has done when, of its rows and of the time that it works."""
 LIFTED = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
 
 
 def begin(store: Store, job: Entity, now: float, timing: Timing) -> Entity:
     """Accept a job."""
     store.plan(now + timing.queued, what="job begins", type=job.type, id=job.id)
+    if job.type == IMPORT:
+        for share in SHARES:
+            at = now + timing.queued + share * timing.working
+            store.plan(at, what="job works", type=job.type, id=job.id, share=share)
     store.plan(now + timing.queued + timing.working, what="job ends", type=job.type, id=job.id)
     return store.put(job.having(status=JobStatus.QUEUED, created_at=iso(now)))
 
@@ -55,17 +62,31 @@ def happen(store: Store, at: float, event: Mapping[str, Any]) -> None:
     if event["what"] == "job begins":
         store.put(job.having(status=JobStatus.PROCESSING, started_at=iso(at)))
     elif job.internal.get("ends") == JobStatus.CANCELLED:
-        store.put(job.having(status=JobStatus.CANCELLED, completed_at=iso(at)).knowing(rows=[]))
+        if event["what"] == "job ends":
+            store.put(job.having(status=JobStatus.CANCELLED, completed_at=iso(at)).knowing(rows=[]))
+    elif event["what"] == "job works":
+        store.put(_import_rows(store, job, iso(at), int(len(job.internal["rows"]) * event["share"])))
     else:
         done = WORK[job.type](store, job, iso(at))
         store.put(done.having(status=JobStatus.COMPLETE, completed_at=iso(at)).knowing(rows=[]))
 
 
 def _import(store: Store, job: Entity, now: str) -> Entity:
+    done = _import_rows(store, job, now, len(job.internal["rows"]))
+    members = list(dict.fromkeys(done.relationships["profiles"]))
+    for list_id in job.relationships["lists"]:
+        if store.find("list", list_id):
+            join(store, list_id, members, now)
+    return done.related("profiles", members)
+
+
+def _import_rows(store: Store, job: Entity, now: str, until: int) -> Entity:
+    """Import the rows that are not imported yet, up to a number of them."""
     nulls = bool(job.internal.get("nulls"))
     directory = Directory(store)
-    profile_ids, error_ids = [], []
-    for number, row in enumerate(job.internal["rows"]):
+    begin = job.internal.get("done", 0)
+    profile_ids, error_ids = [*job.relationships["profiles"]], [*job.relationships["import-errors"]]
+    for number, row in enumerate(job.internal["rows"][begin:until], start=begin):
         try:
             directory.meant(row["attributes"], row.get("id"))
             profile, _ = directory.upsert(row["attributes"], now, row.get("id"), meta=row.get("meta"), nulls=nulls)
@@ -73,12 +94,8 @@ def _import(store: Store, job: Entity, now: str) -> Entity:
             error_ids.append(_import_error(store, refused, number, row))
         else:
             profile_ids.append(profile.id)
-    members = list(dict.fromkeys(profile_ids))
-    for list_id in job.relationships["lists"]:
-        if store.find("list", list_id):
-            join(store, list_id, members, now)
-    counted = job.having(completed_count=len(profile_ids), failed_count=len(error_ids))
-    return counted.related("profiles", members).related("import-errors", error_ids)
+    counted = job.having(completed_count=len(profile_ids), failed_count=len(error_ids)).knowing(done=until)
+    return counted.related("profiles", profile_ids).related("import-errors", error_ids)
 
 
 def _import_error(store: Store, refused: RefusedError, number: int, row: Mapping[str, Any]) -> str:

@@ -12,10 +12,8 @@ from typing import Any
 from airflow_provider_klaviyo.api.campaigns import CHANNELS
 from airflow_provider_klaviyo.sandbox.model import Entity
 
-
-def unasked() -> dict[str, Any]:
-    """What is known of a profile that was never asked."""
-    return {"consent": dict.fromkeys(CHANNELS, "NEVER_SUBSCRIBED"), "suppressions": []}
+UNASKED: Mapping[str, Any] = {"consent": dict.fromkeys(CHANNELS, "NEVER_SUBSCRIBED"), "suppressions": []}
+"""What is known of a profile that was never asked; all of them share it."""
 
 
 def address(profile: Entity, channel: str) -> str | None:

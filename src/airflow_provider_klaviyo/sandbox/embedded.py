@@ -16,6 +16,9 @@ from airflow_provider_klaviyo.sandbox.server import Server
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from airflow_provider_klaviyo.sandbox.store import load, save
 
+STILL = 1e-9
+"""A speed at which the clock only moves when told."""
+
 
 def server(
     *,
@@ -65,7 +68,9 @@ class Sandbox:
         with Sandbox(limits=False, speed=60) as sandbox:
             requests.get(f"{sandbox.url}/api/accounts", headers=...)
 
-    The parameters are those of :func:`server`; ``port`` 0 takes a free one. Leaving the block ends the thread.
+    Leaving the block ends the thread. The other parameters are those of :func:`server`.
+
+    :param port: where it listens on 127.0.0.1; 0 takes a free one.
     """
 
     def __init__(

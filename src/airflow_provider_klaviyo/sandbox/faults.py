@@ -29,11 +29,12 @@ class Rule:
     """One fault.
 
     :param operation: operation id or alias, or ``*`` for all.
+    :param fault: what happens: a name in :data:`FAULTS`.
     :param times: how many matching calls it hits; ``None`` for all.
     :param skip: how many matching calls pass before it begins.
     :param status: the status of ``status_…``.
     :param seconds: real seconds of ``delay``.
-    :param when: True if ``delay`` waits ``before`` or ``after`` the write.
+    :param when: ``before`` or ``after`` the write: where ``delay`` waits.
     :param retry_after: the ``Retry-After`` of ``throttle``, or of ``status_…`` when given.
     :param fired: how many calls it has hit so far.
     """
@@ -47,6 +48,10 @@ class Rule:
     when: str = "after"
     retry_after: int | None = None
     fired: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """The fields that are set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def matches(self, operation: Operation | None) -> bool:
         """True if the rule is about calls of this operation; ``None``: of none that is published."""

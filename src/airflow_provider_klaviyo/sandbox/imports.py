@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.sandbox.people import ATTRIBUTES
@@ -13,7 +12,9 @@ IMPORT = "bulk_import_profiles"
 PROFILES = "/data/attributes/profiles/data"
 LARGEST_BODY, LARGEST_PROFILE = 5_000_000, 100_000
 """In bytes: of a request, and of a profile in it (as compact JSON)."""
+COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 TEXTS = frozenset(ATTRIBUTES)
+PARTS_OF_A_ROW = frozenset(("type", "id", "attributes"))
 PLACES = frozenset(("address1", "address2", "city", "country", "region", "zip", "timezone", "ip"))
 
 
@@ -33,7 +34,7 @@ def check_profiles(rows: list[Any]) -> None:
     :raises RefusedError: 400 that points at it.
     """
     for number, row in enumerate(rows):
-        size = len(json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode())
+        size = len(COMPACT.encode(row).encode())
         if size > LARGEST_PROFILE:
             detail = f"The profile has {size} bytes; at most {LARGEST_PROFILE} are allowed."
             raise invalid(detail, pointer=f"{PROFILES}/{number}")
@@ -57,11 +58,11 @@ def abridged(body: Any) -> Any:
 
 def _is_plain(row: object) -> bool:
     """True if a row has a type, perhaps an id, and texts, nulls, a plain location and properties only."""
-    if not isinstance(row, Mapping) or row.keys() - {"type", "id", "attributes"} or row.get("type") != "profile":
+    if not isinstance(row, dict) or row.get("type") != "profile" or not row.keys() <= PARTS_OF_A_ROW:
         return False
     attributes = row.get("attributes")
     return (
-        isinstance(attributes, Mapping)
+        isinstance(attributes, dict)
         and isinstance(row.get("id", ""), str)
         and all(_is_plain_value(name, value) for name, value in attributes.items())
     )
@@ -71,7 +72,5 @@ def _is_plain_value(name: str, value: object) -> bool:
     if name in TEXTS:
         return isinstance(value, str) or value is None
     if name == "location":
-        return isinstance(value, Mapping) and all(
-            part in PLACES and isinstance(text, str) for part, text in value.items()
-        )
-    return name == "properties" and isinstance(value, Mapping)
+        return isinstance(value, dict) and all(part in PLACES and isinstance(text, str) for part, text in value.items())
+    return name == "properties" and isinstance(value, dict)

@@ -10,6 +10,8 @@ from typing import Any
 DEEPEST = 100
 """How deep objects and lists may be nested."""
 
+NESTING = frozenset((dict, list))
+
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -57,14 +59,13 @@ def _int(literal: str) -> int:
 
 
 def _is_deeper(value: Any) -> bool:
-    level = [value]
+    level = [value] if type(value) in NESTING else []
     for _ in range(DEEPEST):
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in NESTING
         ]
         if not level:
             return False

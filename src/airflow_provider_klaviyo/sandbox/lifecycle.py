@@ -1,4 +1,4 @@
-"""What happens to a campaign after it was sent; jobs over profiles are on the same agenda.
+"""What happens to a campaign after it was sent; jobs over profiles and new segments are on the same agenda.
 
 Nothing here waits: a send job puts its coming steps on the store's agenda, and :func:`settle` lets happen what is due
 by a time. So the state at any moment follows from the writes before it and from nothing else.
@@ -21,9 +21,11 @@ from typing import Any
 
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus as Status
 from airflow_provider_klaviyo.campaigns.status import JobStatus
-from airflow_provider_klaviyo.sandbox import bulk
+from airflow_provider_klaviyo.sandbox import bulk, segments
 from airflow_provider_klaviyo.sandbox.audience import channel, recipients
 from airflow_provider_klaviyo.sandbox.clock import iso, parse
+from airflow_provider_klaviyo.sandbox.documents import targets
+from airflow_provider_klaviyo.sandbox.history import ACCEPTED, ESTIMATED, REVERTED, REVERTING, note, people
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict
 from airflow_provider_klaviyo.sandbox.served import Timing
@@ -71,6 +73,7 @@ def send(store: Store, campaign: Entity, now: float, timing: Timing) -> Entity:
     for number, share in enumerate(shares):
         plan(send_at + number * HOUR, status=Status.SENDING, job=JobStatus.COMPLETE, share=share)
     plan(send_at + (len(shares) - 1) * HOUR + timing.sending, status=Status.SENT, job=JobStatus.COMPLETE)
+    note(store, campaign.id, now, ACCEPTED, f"send {run}, {f'for {iso(wanted)}' if scheduled else 'at once'}")
     return store.put(
         campaign.having(
             status=Status.QUEUED_WITHOUT_RECIPIENTS, scheduled_at=iso(now), send_time=iso(wanted), updated_at=iso(now)
@@ -86,6 +89,7 @@ def cancel(store: Store, campaign: Entity, now: float) -> None:
     status = campaign.attributes["status"]
     if status in NOTHING_TO_STOP or status.startswith(Status.CANCELLED):
         raise conflict(f"Campaign {campaign.id} is '{status}': there is no send to cancel.")
+    note(store, campaign.id, now, Status.CANCELLED, _stopped(campaign))
     store.put(
         campaign.having(status=Status.CANCELLED, updated_at=iso(now)).knowing(
             open=[], job=JobStatus.CANCELLED, reverting=False
@@ -101,6 +105,7 @@ def revert(store: Store, campaign: Entity, now: float, timing: Timing) -> None:
     status = campaign.attributes["status"]
     if not campaign.internal.get("open") or not campaign.internal["revertible"]:
         raise conflict(f"Campaign {campaign.id} is '{status}' and cannot be reverted to a draft.")
+    note(store, campaign.id, now, REVERTING, _stopped(campaign))
     store.put(campaign.knowing(open=[], job=JobStatus.CANCELLED, reverting=True))
     store.plan(now + timing.reverting, what="draft", campaign=campaign.id)
 
@@ -117,6 +122,9 @@ def estimate(store: Store, campaign: Entity, now: float, timing: Timing) -> Enti
 
 
 def _happen(store: Store, at: float, event: dict[str, Any]) -> None:
+    if event["what"] == segments.FILLED:
+        segments.fill(store, at, event)
+        return
     if "campaign" not in event:
         bulk.happen(store, at, event)
         return
@@ -128,7 +136,7 @@ def _happen(store: Store, at: float, event: dict[str, Any]) -> None:
             case "draft":
                 _draft(store, campaign, at)
             case "estimated":
-                _estimated(store, campaign)
+                _estimated(store, campaign, at)
 
 
 def _step(store: Store, campaign: Entity, at: float, event: dict[str, Any]) -> None:
@@ -136,8 +144,9 @@ def _step(store: Store, campaign: Entity, at: float, event: dict[str, Any]) -> N
     if run not in campaign.internal["open"]:
         return
     if "share" in event and not _deliver(store, campaign, at, run, event["share"]):
-        event = {"status": Status.CANCELLED_NO_RECIPIENTS, "job": JobStatus.COMPLETE}
+        event = {"run": run, "status": Status.CANCELLED_NO_RECIPIENTS, "job": JobStatus.COMPLETE}
     status = event["status"]
+    _note_step(store, campaign, at, event)
     is_over = status == Status.SENT or status.startswith(Status.CANCELLED)
     facts: dict[str, Any] = {"open": [other for other in campaign.internal["open"] if not (is_over and other == run)]}
     if run == campaign.internal["run"]:
@@ -149,13 +158,34 @@ def _step(store: Store, campaign: Entity, at: float, event: dict[str, Any]) -> N
     store.put(campaign.knowing(**facts))
 
 
+def _note_step(store: Store, campaign: Entity, at: float, event: dict[str, Any]) -> None:
+    """Write down a step of a send, also of one that another has come after."""
+    detail = f"send {event['run']}"
+    if event["status"] in (Status.SENDING, Status.SENT):
+        delivery = _delivery(store, campaign, event["run"])
+        reached, of = (delivery["sent"], len(delivery["audience"])) if delivery else (0, 0)
+        detail += f", to {people(reached) if reached == of else f'{reached:,} of {people(of)}'}"
+    note(store, campaign.id, at, event["status"], detail)
+
+
+def _stopped(campaign: Entity) -> str:
+    """The sends that are stopped."""
+    return ", ".join(f"send {run}" for run in campaign.internal.get("open", ()))
+
+
+def _delivery(store: Store, campaign: Entity, run: int) -> dict[str, Any] | None:
+    place = store.place(campaign.id, run)
+    return None if place is None else store.sends[place]
+
+
 def _deliver(store: Store, campaign: Entity, at: float, run: int, share: float) -> bool:
     """Send a share of a delivery; the first one fixes who gets it. False when there is nobody."""
-    delivery = next((row for row in store.sends if (row["campaign_id"], row["run"]) == (campaign.id, run)), None)
-    if delivery is None:
+    place = store.place(campaign.id, run)
+    if place is None:
         audience = recipients(store, campaign)
         if not audience:
             return False
+        place = len(store.sends)
         delivery = {
             "campaign_id": campaign.id,
             "name": campaign.attributes["name"],
@@ -165,19 +195,22 @@ def _deliver(store: Store, campaign: Entity, at: float, run: int, share: float) 
             "audience": audience,
         }
         store.sends.append(delivery)
-    delivery["sent"] = math.ceil(len(delivery["audience"]) * share)
+    delivery = store.sends[place]
+    store.sends[place] = {**delivery, "sent": math.ceil(len(delivery["audience"]) * share)}
     return True
 
 
 def _draft(store: Store, campaign: Entity, at: float) -> None:
     if campaign.internal["reverting"]:
+        note(store, campaign.id, at, REVERTED)
         draft = campaign.having(status=Status.DRAFT, scheduled_at=None, send_time=None, updated_at=iso(at))
         store.put(draft.knowing(reverting=False))
 
 
-def _estimated(store: Store, campaign: Entity) -> None:
+def _estimated(store: Store, campaign: Entity, at: float) -> None:
     if campaign.internal["estimation"] is not None:
         count = len(recipients(store, campaign))
+        note(store, campaign.id, at, ESTIMATED, people(count))
         store.put(campaign.knowing(estimation={"status": JobStatus.COMPLETE, "count": count}))
 
 
@@ -209,4 +242,17 @@ def deliveries(store: Store) -> list[dict[str, Any]]:
             "addresses": delivery["audience"][: delivery["sent"]],
         }
         for delivery in store.sends
+    ]
+
+
+def campaigns(store: Store) -> list[dict[str, Any]]:
+    """Klaviyo's attributes of all campaigns, oldest first, each with its id, its channel and its messages."""
+    return [
+        {
+            "id": campaign.id,
+            "channel": channel(store, campaign),
+            **campaign.attributes,
+            "messages": [message.attributes["definition"] for message in targets(store, campaign, "campaign-messages")],
+        }
+        for campaign in store.all("campaign")
     ]

@@ -32,6 +32,9 @@ class Kind:
     long_ids: bool = False
 
 
+IDENTIFIERS = ("email", "phone_number", "external_id")
+"""The attributes of which no two profiles have the same."""
+
 SUPPRESSED: Mapping[str, Relation] = {
     "lists": Relation("list", many=True, shown=True),
     "segments": Relation("segment", many=True, shown=True),

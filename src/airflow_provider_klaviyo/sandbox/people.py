@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.consent import unasked
+from airflow_provider_klaviyo.sandbox.consent import UNASKED
 from airflow_provider_klaviyo.sandbox.counting import noted
-from airflow_provider_klaviyo.sandbox.model import Entity
+from airflow_provider_klaviyo.sandbox.model import IDENTIFIERS, Entity
 from airflow_provider_klaviyo.sandbox.refusals import Reason, RefusedError, invalid
 from airflow_provider_klaviyo.sandbox.store import Store
 
-IDENTIFIERS = ("email", "phone_number", "external_id")
 ATTRIBUTES = (*IDENTIFIERS, "first_name", "last_name", "organization", "locale", "title", "image")
 PARTS = ("location", "properties")
+NO_TOKENS: Mapping[str, Any] = {"push-tokens": []}
 FORMS: Mapping[str, re.Pattern[str]] = {
     "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
     "phone_number": re.compile(r"\+[1-9]\d{6,14}"),
@@ -22,24 +22,19 @@ FORMS: Mapping[str, re.Pattern[str]] = {
 
 
 class Directory:
-    """Finds profiles by what identifies them. It holds an index, so make one for many look-ups.
-
-    Changes made through it keep the index right; others do not.
-    """
+    """Finds profiles by what identifies them."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._ids: dict[tuple[str, Any], str] = {}
-        for profile in store.all("profile"):
-            self._enter(profile)
 
     def find(self, given: Mapping[str, Any], id_: str | None = None) -> Entity | None:
         """The profile meant: the one with the id, or else with the first identifier that anyone has."""
         if id_ and (profile := self.store.find("profile", id_)):
             return profile
-        found = (self._ids.get((name, given[name])) for name in IDENTIFIERS if given.get(name))
-        known = next((owner for owner in found if owner), None)
-        return self.store.get("profile", known) if known else None
+        for name in IDENTIFIERS:
+            if (value := given.get(name)) and (owner := self.store.owner(name, value)):
+                return self.store.get("profile", owner)
+        return None
 
     def meant(self, given: Mapping[str, Any], id_: str | None = None) -> Entity | None:
         """The profile that one of many rows means. A row whose identifiers are not all of one person means nobody: it
@@ -67,7 +62,7 @@ class Directory:
         if not any(given.get(name) for name in IDENTIFIERS):
             raise invalid(f"A profile needs one of {', '.join(IDENTIFIERS)}.", pointer="/data/attributes")
         self.check(given)
-        return self._put(new_profile(self.store.new_id("profile"), given, now))
+        return self.store.put(new_profile(self.store.new_id("profile"), given, now))
 
     def change(self, profile: Entity, given: Mapping[str, Any], now: str) -> Entity:
         """Change what is given, and leave the rest; a location and properties are merged.
@@ -79,9 +74,7 @@ class Directory:
         merged = {
             name: {**(profile.attributes[name] or {}), **given[name]} for name in PARTS if given.get(name) is not None
         }
-        for name in IDENTIFIERS:
-            self._ids.pop((name, profile.attributes[name]), None)
-        return self._put(profile.having(**changes, **merged, updated=now))
+        return self.store.put(profile.having(**changes, **merged, updated=now))
 
     def upsert(
         self,
@@ -105,7 +98,7 @@ class Directory:
         if unset := ((meta or {}).get("patch_properties") or {}).get("unset"):
             names = [unset] if isinstance(unset, str) else unset
             kept = {name: value for name, value in profile.attributes["properties"].items() if name not in names}
-            profile = self._put(profile.having(properties=kept))
+            profile = self.store.put(profile.having(properties=kept))
         return profile, known is None
 
     def check(self, given: Mapping[str, Any], besides: str | None = None) -> None:
@@ -120,18 +113,9 @@ class Directory:
                 continue
             if name in FORMS and not FORMS[name].fullmatch(value):
                 raise invalid(f"'{value}' is not a valid {name.replace('_', ' ')}.", pointer=pointer)
-            owner = self._ids.get((name, value))
+            owner = self.store.owner(name, value)
             if owner is not None and owner != besides:
                 raise duplicate(owner)
-
-    def _put(self, profile: Entity) -> Entity:
-        self._enter(profile)
-        return self.store.put(profile)
-
-    def _enter(self, profile: Entity) -> None:
-        for name in IDENTIFIERS:
-            if value := profile.attributes.get(name):
-                self._ids[name, value] = profile.id
 
 
 def duplicate(profile_id: str) -> RefusedError:
@@ -153,16 +137,19 @@ def new_profile(id_: str, given: Mapping[str, Any], now: str) -> Entity:
         "location": given.get("location") or {},
         "properties": given.get("properties") or {},
     }
-    return Entity("profile", id_, attributes, {"push-tokens": []}, unasked())
+    return Entity("profile", id_, attributes, NO_TOKENS, UNASKED)
 
 
 def join(store: Store, list_id: str, profile_ids: list[str], now: str) -> None:
     """Put profiles on a list. A profile that is on it stays as of then."""
     group = store.get("list", list_id)
-    members = dict.fromkeys([*group.relationships["profiles"], *profile_ids])
-    joined = {**dict.fromkeys(profile_ids, now), **group.internal.get("joined", {})}
-    counts = noted(group, len(members), now)
-    store.put(group.related("profiles", list(members)).having(updated=now).knowing(joined=joined, counts=counts))
+    members, joined = group.relationships["profiles"], group.internal.get("joined", {})
+    if len(joined) < len(members):
+        joined = {**dict.fromkeys(members, group.attributes["created"]), **joined}
+    new = [id_ for id_ in dict.fromkeys(profile_ids) if id_ not in joined]
+    joined = {**joined, **dict.fromkeys(new, now)}
+    counts = noted(group, len(joined), now)
+    store.put(group.related("profiles", [*members, *new]).having(updated=now).knowing(joined=joined, counts=counts))
 
 
 def leave(store: Store, group: Entity, profile_ids: set[str], now: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_klaviyo.sandbox.consent import unasked
+from airflow_provider_klaviyo.sandbox.consent import UNASKED
 from airflow_provider_klaviyo.sandbox.handlers.events import new_metric
 from airflow_provider_klaviyo.sandbox.handlers.messages import message_definition
 from airflow_provider_klaviyo.sandbox.model import Entity
@@ -114,7 +114,7 @@ def _profile(given: Mapping[str, Any]) -> Entity:
     }
     reason = given.get("suppressed")
     suppressions = [{"reason": reason, "timestamp": BEGINNING}] if reason else []
-    return profile.knowing(**{**unasked(), "consent": consent, "suppressions": suppressions})
+    return profile.knowing(**{**UNASKED, "consent": consent, "suppressions": suppressions})
 
 
 def _template(given: Mapping[str, Any]) -> Entity:

@@ -19,7 +19,8 @@ class Timing:
 
     An immediate send is out after ``queued + adding``; ``sending`` later it is ``Sent``. A scheduled one is
     ``Scheduled`` after ``schedule_queued + schedule_adding``: 20 to 30 seconds were seen. A job over profiles is
-    complete after ``queued + working``. A ``profile_count`` follows the membership ``counting`` later (a choice).
+    complete after ``queued + working``. A ``profile_count`` follows the membership ``counting`` later (a choice). A new
+    segment has its members after ``filling``.
     """
 
     queued: float = 1.0
@@ -31,6 +32,7 @@ class Timing:
     estimating: float = 2.0
     working: float = 2.0
     counting: float = 2.0
+    filling: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class ServedCall:
     :param query: decoded query parameters.
     :param body: JSON values, valid by the published schema.
     :param revision: the revision applied.
-    :param base: scheme and host for links, such as ``http://127.0.0.1:8025``.
+    :param base: scheme and host for links, such as ``http://127.0.0.1:5528``.
     :param target: the request's path and query string, for ``links.self``.
     :param now: sandbox time in seconds since 1970.
     """

@@ -10,6 +10,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "import_pointer": (True, False),
     "import_nulls": ("ignore", "clear"),
     "jobs_end": ("complete", "cancelled"),
+    "reactions": (True, False),
 }
 """The allowed values of each setting, the default first."""
 
@@ -22,11 +23,13 @@ class Settings:
     :param import_nulls: what a null in a row of a bulk import does to the attribute: ``ignore`` or ``clear``.
     :param jobs_end: how jobs over profiles end that are accepted from now on: ``complete``, or ``cancelled`` without
         having done anything.
+    :param reactions: True if people open, click and order after a campaign has reached them, in its report.
     """
 
     import_pointer: bool = True
     import_nulls: str = "ignore"
     jobs_end: str = "complete"
+    reactions: bool = True
 
     def changed(self, given: object) -> Settings:
         """These settings with some changed.

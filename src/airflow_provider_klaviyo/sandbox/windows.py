@@ -16,6 +16,8 @@ from airflow_provider_klaviyo.sandbox.refusals import RefusedError, refusal
 SECONDS = {"burst": 1, "steady": 60, "daily": 86400}
 COUNTING = Limits(burst=1, steady=15)
 """The limits of a call that asks for a ``profile_count``."""
+PREDICTING = Limits(burst=10, steady=150)
+"""The limits of a call that asks for profiles with their ``predictive_analytics``."""
 
 
 @dataclass(slots=True)
@@ -76,13 +78,18 @@ class Windows:
             window.calls += 1
         return _headers(allowed, windows["burst"].calls)
 
-    def used(self) -> list[tuple[str, str, int]]:
-        """Operation, kind (``burst``, ``steady``, ``daily``) and calls of each window that is still open."""
+    def known(self) -> list[tuple[str, str, int, float]]:
+        """Operation, kind (``burst``, ``steady``, ``daily``), calls in the present window, and when the last window
+        began in which there was a call, of each that was called."""
         now = time.time()
         return [
-            (operation, name, window.calls)
+            (
+                operation,
+                name,
+                window.calls if window.number == int(now // SECONDS[name]) else 0,
+                float(window.number * SECONDS[name]),
+            )
             for (_, operation, name), window in self._windows.items()
-            if window.number == int(now // SECONDS[name])
         ]
 
     def _window(self, account: str, operation: str, name: str, now: float) -> _Window:

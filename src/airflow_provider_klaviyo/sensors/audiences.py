@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.values import Field, check_id, positive, whole
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_id, positive, whole
 from airflow_provider_klaviyo.compat import AIRFLOW_V_3_3_PLUS, AirflowSensorTimeout
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask, error_of, in_seconds, is_deferrable
 
@@ -60,9 +60,9 @@ class KlaviyoAudienceReadySensor(KlaviyoTask, BaseSensorOperator):
     def __init__(
         self,
         *,
-        list_id: str | None = None,
-        segment_id: str | None = None,
-        minimum: int | str = 1,
+        list_id: str | Output | None = None,
+        segment_id: str | Output | None = None,
+        minimum: int | str | Output = 1,
         settled: float | timedelta = 120.0,
         deferrable: bool | None = None,
         **kwargs: Any,

@@ -13,7 +13,7 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses
-from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.campaigns.values import Output, check_id
 from airflow_provider_klaviyo.compat import AIRFLOW_V_3_3_PLUS, AirflowSensorTimeout
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask, in_seconds, is_deferrable, raise_or_return
 
@@ -54,7 +54,7 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
     def __init__(
         self,
         *,
-        campaign_id: str,
+        campaign_id: str | Output,
         deferrable: bool | None = None,
         start_from_trigger: bool = False,
         **kwargs: Any,

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.values import is_template
+from airflow_provider_klaviyo.campaigns.values import Output, is_template
 from airflow_provider_klaviyo.compat import BaseHook
 from airflow_provider_klaviyo.imports.task import KlaviyoImportTask
 
@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 AT_ONCE = 5_000
 """Rows that are fetched together."""
 
+SYNTAX_ERROR = "42601"
+"""PostgreSQL's code, also for a statement without rows: it cannot be a cursor's."""
+
 
 class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
     """Make or change profiles in Klaviyo, from the rows of a SQL query.
 
     Rows are fetched a few thousand at a time: with a server-side cursor where the driver has one (psycopg, psycopg2,
-    MySQLdb, PyMySQL), so that neither this worker nor the driver holds the whole result.
+    MySQLdb, PyMySQL), or in Arrow batches over ADBC. So neither this worker nor the driver holds the whole result.
 
     What a retry, a kill and a clear do, and all other parameters: see :class:`KlaviyoImportTask`.
 
-    :param sql: one query, or the path of a ``.sql`` file. Its columns are mapped by ``columns``. Templated.
+    :param sql: one query, or the path of a ``.sql`` file. Its columns are mapped by ``columns``. PostgreSQL has a
+        cursor for a ``SELECT``, ``WITH … SELECT`` or ``VALUES`` only. Templated.
     :param sql_conn_id: connection of the database, of any type whose hook is one of ``common.sql``. Templated.
     :param parameters: of the query, as its driver takes them. Templated.
     """
@@ -39,9 +43,9 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
     def __init__(
         self,
         *,
-        sql: str,
-        sql_conn_id: str,
-        parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+        sql: str | Output,
+        sql_conn_id: str | Output,
+        parameters: Mapping[str, Any] | Sequence[Any] | Output | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,9 +64,9 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                 pointer="sql_conn_id",
             )
         with closing(hook.get_conn()) as connection, closing(_cursor(connection)) as cursor:
-            cursor.execute(self.sql, self.parameters) if self.parameters else cursor.execute(self.sql)
-            found = cursor.fetchmany(AT_ONCE)
-            if cursor.description is None:
+            parts = _parts(cursor)
+            found = self._first(cursor, parts)
+            if not cursor.description:
                 raise KlaviyoValidationError("sql returns no rows; give one SELECT.", pointer="sql")
             names = [str(column[0]) for column in cursor.description]
             if len(set(names)) < len(names):
@@ -72,8 +76,36 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
             columns.check(names)
             while found:
                 for row in found:
-                    yield dict(zip(names, row, strict=True))
-                found = cursor.fetchmany(AT_ONCE)
+                    yield row if isinstance(row, dict) else dict(zip(names, row, strict=True))
+                found = next(parts, ())
+
+    def _first(self, cursor: Any, parts: Iterator[Sequence[Any]]) -> Sequence[Any]:
+        """The query's first rows.
+
+        :raises KlaviyoValidationError: PostgreSQL takes it for no query that a cursor can be of.
+        """
+        try:
+            cursor.execute(self.sql, self.parameters) if self.parameters else cursor.execute(self.sql)
+            return next(parts, ())
+        except Exception as error:
+            if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) != SYNTAX_ERROR:
+                raise
+            raise KlaviyoValidationError(
+                f"sql is refused by the database, which takes one SELECT (or WITH, VALUES) here: {error}",
+                pointer="sql",
+            ) from error
+
+
+def _parts(cursor: Any) -> Iterator[Sequence[Any]]:
+    """The rows of a query that was executed, some at a time. ADBC's cursors have them in Arrow batches, out of which
+    dicts are made several times as fast as its tuples."""
+    if hasattr(cursor, "adbc_statement") and cursor.description:
+        for batch in cursor.fetch_record_batch():
+            for start in range(0, batch.num_rows, AT_ONCE):
+                yield batch.slice(start, AT_ONCE).to_pylist()
+    else:
+        while found := cursor.fetchmany(AT_ONCE):
+            yield found
 
 
 def _cursor(connection: Any) -> Any:

@@ -14,10 +14,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import duration, shown
 from airflow_provider_klaviyo.campaigns.values import check_connection, check_id
 from airflow_provider_klaviyo.campaigns.wait import Observation, RowLook, Wait, WaitEvent
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Waiter, joined
+
+SAID_AGAIN = 1800.0
+"""Seconds after which the log has a line though nothing has changed."""
 
 LAST_LOOK = 20.0
 """Seconds beyond its deadline that a wait stays for the answer to a last look."""
@@ -195,6 +199,7 @@ class _LoggedWait:
     def __init__(self, trigger: KlaviyoWaitTrigger) -> None:
         self._trigger = trigger
         self._wait = trigger.wait()
+        self._began = self._logged_at = time.time()
         self._logged = ""
 
     @property
@@ -202,19 +207,20 @@ class _LoggedWait:
         return self._wait.deadline
 
     def after(self, observation: Observation) -> WaitEvent | None:
-        event = self._wait.after(observation, time.time())
-        if event is None and (news := self._news()) != self._logged:
-            self._logged = news
-            left = max(0.0, self._wait.deadline - time.time())
-            self._trigger.log.info("Campaign %s: %s, for %.0f s more at most.", self._wait.campaign_id, news, left)
+        now = time.time()
+        event = self._wait.after(observation, now)
+        if event is None and ((news := self._news(now)) != self._logged or now - self._logged_at >= SAID_AGAIN):
+            self._logged, self._logged_at = news, now
+            waited = duration(now - self._began)
+            until = f", until {shown(self.deadline)} UTC at most" if math.isfinite(self.deadline) else ""
+            self._trigger.log.info("Campaign %s: %s, for %s so far%s.", self._wait.campaign_id, news, waited, until)
         return event
 
-    def _news(self) -> str:
+    def _news(self, now: float) -> str:
         status, often, sent_at = self._wait.status, f"every {self._wait.interval:g} s", self._wait.rests_until
-        if sent_at is None or sent_at <= time.time():
+        if sent_at is None or sent_at <= now:
             return f"{status}. Looking {often}"
-        moment = datetime.fromtimestamp(sent_at, UTC)
-        return f"{status}, to be sent at {moment:%Y-%m-%d %H:%M:%S} UTC. Looking seldom until then, and {often} after"
+        return f"{status}, to be sent at {shown(sent_at)} UTC. Looking seldom until then, and {often} after"
 
     def after_failure(self, error: KlaviyoError) -> WaitEvent | None:
         self._trigger.log.warning("Looking at campaign %s failed: %s", self._wait.campaign_id, error)

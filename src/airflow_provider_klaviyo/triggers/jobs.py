@@ -1,4 +1,4 @@
-"""The wait for import jobs, in the triggerer or in a worker."""
+"""The wait for jobs over profiles, in the triggerer or in a worker."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.errors import KlaviyoError
-from airflow_provider_klaviyo.audiences.jobs import JobsEvent, JobsWait, look_at_jobs
+from airflow_provider_klaviyo.api.text import duration
+from airflow_provider_klaviyo.audiences.jobs import JobKind, JobsEvent, JobsWait, look_at_jobs
 from airflow_provider_klaviyo.campaigns.wait import facts
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.triggers.poller import opened
 
 
-class KlaviyoImportJobsTrigger(BaseTrigger):
-    """Looks at import jobs until all are over, and fires one event (a ``JobsEvent`` of ``audiences.jobs``).
+class KlaviyoJobsTrigger(BaseTrigger):
+    """Looks at jobs over profiles until all are over, and fires one event (a ``JobsEvent`` of ``audiences.jobs``).
 
     It only reads, so it may run twice or start over without harm; the deadline is absolute. Looks that fail for a
     passing reason never end the wait. The arguments are stored by Airflow in plain text: ids, numbers and a
@@ -26,6 +27,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
     :param job_ids: the jobs, in the order in which they were made.
     :param deadline: when to give up, seconds since the epoch.
     :param poll_interval: seconds between looks.
+    :param kind: what the jobs do: ``"import"``, ``"suppress"`` or ``"unsuppress"``.
     :param klaviyo_conn_id: connection of type ``klaviyo``.
     :param revision: Klaviyo API revision; default: the connection's.
     """
@@ -36,6 +38,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
         job_ids: Sequence[str],
         deadline: float,
         poll_interval: float,
+        kind: JobKind = "import",
         klaviyo_conn_id: str = "klaviyo_default",
         revision: str | None = None,
     ) -> None:
@@ -43,6 +46,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
         self.job_ids = list(job_ids)
         self.deadline = deadline
         self.poll_interval = poll_interval
+        self.kind = kind
         self.klaviyo_conn_id = klaviyo_conn_id
         self.revision = revision
 
@@ -53,6 +57,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
             "job_ids": self.job_ids,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
+            "kind": self.kind,
             "klaviyo_conn_id": self.klaviyo_conn_id,
             "revision": self.revision,
         }
@@ -63,7 +68,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
         while True:
             failure = None
             try:
-                event = self._after(wait, hook.run(look_at_jobs(wait.pending)))
+                event = self._after(wait, hook.run(look_at_jobs(wait.pending, self.kind)))
             except KlaviyoError as error:
                 failure = error
                 event = self._after_failure(wait, error)
@@ -82,7 +87,7 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
                 while True:
                     failure = None
                     try:
-                        event = self._after(wait, await hook.run(look_at_jobs(wait.pending)))
+                        event = self._after(wait, await hook.run(look_at_jobs(wait.pending, self.kind)))
                     except KlaviyoError as error:
                         failure = error
                         event = self._after_failure(wait, error)
@@ -95,9 +100,13 @@ class KlaviyoImportJobsTrigger(BaseTrigger):
     def _after(self, wait: JobsWait, pending: list[str]) -> JobsEvent | None:
         if len(pending) != len(wait.pending):
             done, left = len(self.job_ids) - len(pending), max(0.0, self.deadline - time.time())
-            self.log.info("%d of %d import jobs are over, %.0f s left.", done, len(self.job_ids), left)
+            self.log.info("%d of %d %s jobs are over, %s left.", done, len(self.job_ids), self.kind, duration(left))
         return wait.after(pending, time.time())
 
     def _after_failure(self, wait: JobsWait, error: KlaviyoError) -> JobsEvent | None:
-        self.log.warning("Looking at import job %s failed: %s", wait.pending[0], error)
+        self.log.warning("Looking at %s job %s failed: %s", self.kind, wait.pending[0], error)
         return wait.after_failure(error, time.time())
+
+
+KlaviyoImportJobsTrigger = KlaviyoJobsTrigger
+"""The name under which deferred imports have it, too."""

@@ -21,7 +21,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses, is_final, matches
+from airflow_provider_klaviyo.campaigns.status import UNDER_WAY, CampaignStatus, check_statuses, is_final, matches
 from airflow_provider_klaviyo.campaigns.wait import JITTER, LIST_SIZE
 from airflow_provider_klaviyo.triggers.poller import opened
 
@@ -35,7 +35,6 @@ FIELDS = ("name", "status", "send_time", "updated_at")
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
 
 FIRED = "klaviyo_told"
 """Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""

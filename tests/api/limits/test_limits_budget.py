@@ -259,3 +259,16 @@ def test_a_share_or_wait_that_makes_no_sense_is_refused_by_name() -> None:
     for wait in (-1, 3601):
         with pytest.raises(KlaviyoValidationError, match=f"max_wait is {wait}"):
             Budget("account", MemoryBookings(), max_wait=wait)
+
+
+def test_what_is_left_of_a_day_is_counted(bookings: Bookings, account: str) -> None:
+    three_a_day = operation(Limits(burst=10, steady=10, daily=3))
+    budget = Budget(account, bookings, share=1.0)
+    seen = [budget.left_today(three_a_day)]
+    for _ in range(3):
+        budget.acquire(three_a_day)
+        seen.append(budget.left_today(three_a_day))
+    assert seen == [3, 2, 1, 0]
+    budget.charge(three_a_day)
+    assert budget.left_today(three_a_day) == 0
+    assert Budget(account, bookings).left_today(ONE_PER_MINUTE) is None

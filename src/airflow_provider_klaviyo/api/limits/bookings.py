@@ -83,6 +83,10 @@ class Bookings(Protocol):
     def release(self, pool: str, at: int) -> None:
         """Give a booked instant back."""
 
+    def used(self, pool: str, length: int) -> int:
+        """How many calls are booked in the last ``length``, and ahead."""
+        ...
+
 
 class MemoryBookings:
     """Keeps bookings in this process: exact for its threads and event loops, unknown to other processes."""
@@ -105,6 +109,10 @@ class MemoryBookings:
     def release(self, pool: str, at: int) -> None:
         with LOCK:
             schedule.release(self._pool(pool), at)
+
+    def used(self, pool: str, length: int) -> int:
+        with LOCK:
+            return schedule.used(self._pool(pool), clock(), length)
 
     def _pool(self, name: str) -> Pool:
         return self._pools.setdefault(name, Pool())
@@ -144,6 +152,9 @@ class FallbackBookings:
 
     def release(self, pool: str, at: int) -> None:
         self._either(lambda bookings: bookings.release(pool, at))
+
+    def used(self, pool: str, length: int) -> int:
+        return self._either(lambda bookings: bookings.used(pool, length))
 
     def _either(self, step: Callable[[Bookings], T]) -> T:
         if not self._failing or time.monotonic() >= self._next_try:

@@ -13,6 +13,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError, KlaviyoVa
 from airflow_provider_klaviyo.api.limits.bookings import Booking, Bookings
 from airflow_provider_klaviyo.api.limits.schedule import DAY, SECOND, windows
 from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.api.text import duration
 
 WORTH_LOGGING = 5.0
 """A wait of so many seconds or more is logged."""
@@ -53,14 +54,15 @@ class Budget:
         self.max_wait = max_wait
         self._bookings = bookings
 
-    def acquire(self, operation: Operation) -> float:
+    def acquire(self, operation: Operation, patience: float | None = None) -> float:
         """Sleep until the call may be made.
 
+        :param patience: seconds that it waits at most; ``None``: ``max_wait``, which is never exceeded.
         :returns: for how many seconds.
-        :raises KlaviyoRateLimitError: that would take longer than ``max_wait``. Nothing is booked.
+        :raises KlaviyoRateLimitError: that would take longer. Nothing is booked.
         """
         slept = 0
-        for booked in self._turns(operation):
+        for booked in self._turns(operation, patience):
             slept += booked.wait
             try:
                 time.sleep(booked.wait / SECOND)
@@ -69,10 +71,10 @@ class Budget:
                 raise
         return slept / SECOND
 
-    async def aacquire(self, operation: Operation) -> float:
+    async def aacquire(self, operation: Operation, patience: float | None = None) -> float:
         """As :meth:`acquire`, for event loops: the bookings are asked in a thread, and the loop stays free."""
         slept = 0
-        turns = self._turns(operation)
+        turns = self._turns(operation, patience)
         while (booked := await asyncio.to_thread(next, turns, None)) is not None:
             slept += booked.wait
             try:
@@ -98,20 +100,31 @@ class Budget:
         """Book a call that was made already, while it was paced under another account's name."""
         self._bookings.book(self._pool(operation), windows(operation.limits, self.share), DAY)
 
+    def left_today(self, operation: Operation) -> int | None:
+        """How many more calls of the share there are for the 24 hours that end now; ``None``: there is no such limit.
+
+        Calls that others make of the same account are not known here.
+        """
+        daily = next((window for window in windows(operation.limits, self.share) if window.length > DAY), None)
+        if daily is None:
+            return None
+        return max(0, daily.calls - self._bookings.used(self._pool(operation), daily.length))
+
     async def ablocked(self, operation: Operation, retry_after: float) -> None:
         """As :meth:`blocked`, for event loops."""
         await asyncio.to_thread(self.blocked, operation, retry_after)
 
-    def _turns(self, operation: Operation) -> Iterator[Booking]:
+    def _turns(self, operation: Operation, patience: float | None) -> Iterator[Booking]:
         """Book instants until one of them holds; the caller sleeps until each."""
         pool = self._pool(operation)
         limits = windows(operation.limits, self.share)
-        latest = time.monotonic() + self.max_wait
+        longest = self.max_wait if patience is None else min(patience, self.max_wait)
+        latest = time.monotonic() + longest
         while True:
-            patience = max(0, round((latest - time.monotonic()) * SECOND))
-            booked = self._bookings.book(pool, limits, patience)
-            if booked.wait > patience:
-                raise self._too_long(operation, booked)
+            left = max(0, round((latest - time.monotonic()) * SECOND))
+            booked = self._bookings.book(pool, limits, left)
+            if booked.wait > left:
+                raise self._too_long(operation, booked, longest)
             if booked.wait == 0:
                 return
             if booked.wait >= WORTH_LOGGING * SECOND:
@@ -123,11 +136,13 @@ class Budget:
     def _pool(self, operation: Operation) -> str:
         return f"{self.account}/{operation.id}"
 
-    def _too_long(self, operation: Operation, refused: Booking) -> KlaviyoRateLimitError:
+    def _too_long(self, operation: Operation, refused: Booking, longest: float) -> KlaviyoRateLimitError:
         wait = refused.wait / SECOND
         at = datetime.now(UTC) + timedelta(seconds=wait)
         return KlaviyoRateLimitError(
-            f"{operation.id}: Klaviyo's rate limit leaves no room for this call before {at:%Y-%m-%d %H:%M:%S} UTC, in "
-            f"{wait:,.0f} s; a call waits {self.max_wait:g} s at most. Try again then, or make fewer calls at a time.",
+            f"Klaviyo's rate limit leaves no room for this call before {at:%Y-%m-%d %H:%M:%S} UTC, in "
+            f"{duration(wait)}; a call waits {duration(longest)} at most. Try again then, "
+            f"or make fewer calls at a time.",
             retry_after=wait,
+            call=f"{operation.id} ({operation.method} {operation.path})",
         )

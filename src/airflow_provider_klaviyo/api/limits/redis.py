@@ -66,6 +66,9 @@ class RedisBookings:
     def release(self, pool: str, at: int) -> None:
         self._run(pool, "release", at)
 
+    def used(self, pool: str, length: int) -> int:
+        return int(self._run(pool, "used", length))
+
     def close(self) -> None:
         """Let go of the client; the next use makes another. A thread that is using it keeps it until it is done."""
         self._script = None

@@ -5,6 +5,7 @@
 --          "block", length
 --          "release", at
 --          "stands", at                                             returns 1 if it does, else 0
+--          "used", length                                           returns how many are booked in it, and ahead
 
 local command = ARGV[1]
 local time = redis.call('TIME')
@@ -113,6 +114,8 @@ local function block(length)
     without(count_below(now + 1) + 1, count_below(blocked_until))
 end
 
+local function used(length) return #grants - count_below(now - length + 1) end
+
 local function release(at)
     local index = count_below(at) + 1
     if grants[index] == at then table.remove(grants, index) end
@@ -122,6 +125,7 @@ local result
 if command == 'book' then result = book(tonumber(ARGV[2])) end
 if command == 'block' then block(tonumber(ARGV[2])) end
 if command == 'release' then release(tonumber(ARGV[2])) end
+if command == 'used' then result = used(tonumber(ARGV[2])) end
 
 local function digits(number) return string.format('%.0f', number) end
 redis.call(

@@ -112,6 +112,12 @@ def release(pool: Pool, at: int) -> None:
         del pool.grants[index]
 
 
+def used(pool: Pool, clock: int, length: int) -> int:
+    """How many calls are booked in the last ``length``, and ahead."""
+    now = max(clock + pool.lag, pool.seen)
+    return len(pool.grants) - bisect_right(pool.grants, now - length)
+
+
 def observe(pool: Pool, clock: int) -> int:
     """The pool's time, given the clock's.
 

@@ -66,6 +66,9 @@ class SQLiteBookings:
     def release(self, pool: str, at: int) -> None:
         self._update(pool, lambda state, _: schedule.release(state, at))
 
+    def used(self, pool: str, length: int) -> int:
+        return self._locked(lambda connection: schedule.used(_load(connection, pool), clock(), length))
+
     def close(self) -> None:
         """Let go of the file; the next use opens it again. The caller has the process's lock."""
         if self._connection is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_klaviyo.campaigns.values import (
     Field,
+    Output,
     Reader,
     check_id,
     mapping,
@@ -51,9 +52,9 @@ class ConsentOperator(KlaviyoTask):
     def __init__(
         self,
         *,
-        profiles: Sequence[Mapping[str, Any]],
+        profiles: Sequence[Mapping[str, Any]] | Output,
         channels: Sequence[str] = (),
-        list_id: str | None = None,
+        list_id: str | Output | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_klaviyo.campaigns.values import (
     Field,
+    Output,
     check_choice,
     filled,
     identifier,
@@ -127,7 +128,7 @@ class KlaviyoImportEventsOperator(KlaviyoTask):
     ui_color = "#f6f1eb"
     any_revision = True
 
-    def __init__(self, *, events: Sequence[Mapping[str, Any]], backfill: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, events: Sequence[Mapping[str, Any]] | Output, backfill: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.events = events
         self.backfill = backfill

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled, identifier
+from airflow_provider_klaviyo.api.lists import PER_CALL
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_choice, check_id, filled, identifier
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.operators.audiences.batches import batches, each, rows_named
-from airflow_provider_klaviyo.operators.audiences.named import find_or_create
 from airflow_provider_klaviyo.operators.audiences.rows import once, rows_of
+from airflow_provider_klaviyo.operators.named import find_or_create
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-PER_CALL = 1_000
-"""Profiles that one call puts on a list, or takes off it."""
 
 
 class KlaviyoCreateListOperator(KlaviyoTask):
@@ -39,7 +37,11 @@ class KlaviyoCreateListOperator(KlaviyoTask):
     any_revision = True
 
     def __init__(
-        self, *, name: str, opt_in_process: Literal["single_opt_in", "double_opt_in"] | None = None, **kwargs: Any
+        self,
+        *,
+        name: str | Output,
+        opt_in_process: Literal["single_opt_in", "double_opt_in"] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.name = name
@@ -76,7 +78,7 @@ class _MembersOperator(KlaviyoTask):
     ui_color = "#f6f1eb"
     any_revision = True
 
-    def __init__(self, *, list_id: str, profile_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, list_id: str | Output, profile_ids: Sequence[str] | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.list_id = list_id
         self.profile_ids = profile_ids

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.rejected import RowError
-from airflow_provider_klaviyo.campaigns.values import is_template, show
+from airflow_provider_klaviyo.campaigns.values import Output, is_template, show
 from airflow_provider_klaviyo.imports.files import check_path, rows_of
 from airflow_provider_klaviyo.imports.task import KlaviyoImportTask
 
@@ -30,7 +30,11 @@ class KlaviyoImportProfilesOperator(KlaviyoImportTask):
     template_fields = ("profiles", "path", *KlaviyoImportTask.template_fields)
 
     def __init__(
-        self, *, profiles: Sequence[Mapping[str, Any]] | None = None, path: str | None = None, **kwargs: Any
+        self,
+        *,
+        profiles: Sequence[Mapping[str, Any]] | Output | None = None,
+        path: str | Output | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.profiles = profiles

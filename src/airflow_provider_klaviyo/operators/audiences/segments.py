@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_klaviyo.campaigns.values import Field, filled, key_values
-from airflow_provider_klaviyo.operators.audiences.named import find_or_create
+from airflow_provider_klaviyo.campaigns.values import Field, Output, filled, key_values
+from airflow_provider_klaviyo.operators.named import find_or_create
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class KlaviyoCreateSegmentOperator(KlaviyoTask):
     ui_color = "#f6f1eb"
     any_revision = True
 
-    def __init__(self, *, name: str, definition: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, name: str | Output, definition: Mapping[str, Any] | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.name = name
         self.definition = definition

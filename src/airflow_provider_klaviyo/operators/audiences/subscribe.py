@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_klaviyo.campaigns.values import Field, Reader, check_choice, filled, identifier
+from airflow_provider_klaviyo.campaigns.values import Field, Output, Reader, check_choice, filled, identifier
 from airflow_provider_klaviyo.operators.audiences.consent import ConsentOperator, Numbered
 from airflow_provider_klaviyo.operators.audiences.rows import past
 from airflow_provider_klaviyo.tasks import CONNECTION
@@ -54,12 +54,12 @@ class KlaviyoSubscribeProfilesOperator(ConsentOperator):
     def __init__(
         self,
         *,
-        profiles: Sequence[Mapping[str, Any]],
+        profiles: Sequence[Mapping[str, Any]] | Output,
         channels: Sequence[Literal["email", "sms", "whatsapp", "push"]] = (),
-        list_id: str | None = None,
+        list_id: str | Output | None = None,
         historical_import: bool = False,
-        consented_at: datetime | str | None = None,
-        custom_source: str | None = None,
+        consented_at: datetime | str | Output | None = None,
+        custom_source: str | Output | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(profiles=profiles, channels=channels, list_id=list_id, **kwargs)

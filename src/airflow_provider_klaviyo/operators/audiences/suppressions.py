@@ -2,58 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_klaviyo.api.errors import (
-    KlaviyoError,
-    KlaviyoRateLimitError,
-    KlaviyoTransientError,
-    KlaviyoValidationError,
-)
+from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.campaigns.status import JobStatus
-from airflow_provider_klaviyo.campaigns.values import Field, check_id, positive
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_id
 from airflow_provider_klaviyo.never_twice.repeat import repeat
 from airflow_provider_klaviyo.operators.audiences.batches import batches, each, rows_named
 from airflow_provider_klaviyo.operators.audiences.rows import email, once, rows_of
-from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoTask
+from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingTask, error_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_klaviyo.api.document import Resource
+    from airflow_provider_klaviyo.audiences.jobs import JobKind, JobsEvent
 
 PER_JOB = 100
 """Addresses of one job."""
 
 
-class _SuppressionOperator(KlaviyoTask):
-    """Base of the two: jobs are begun, and waited for in the worker."""
+class _SuppressionOperator(KlaviyoWaitingTask):
+    """Base of the two: jobs are begun, and waited for."""
 
     template_fields = ("emails", "list_id", "segment_id", *CONNECTION)
     ui_color = "#f6f1eb"
     any_revision = True
-    what: ClassVar[str]
+    default_poll_interval = 10.0
+    default_timeout = 3600.0
+    what: ClassVar[JobKind]
 
     def __init__(
         self,
         *,
-        emails: Sequence[str] | None = None,
-        list_id: str | None = None,
-        segment_id: str | None = None,
-        poll_interval: float | timedelta = 10.0,
-        timeout: float | timedelta = 3600.0,
+        emails: Sequence[str] | Output | None = None,
+        list_id: str | Output | None = None,
+        segment_id: str | Output | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.emails = emails
         self.list_id = list_id
         self.segment_id = segment_id
-        self.poll_interval = positive("poll_interval", poll_interval)
-        self.timeout = positive("timeout", timeout)
         given = [name for name in ("emails", "list_id", "segment_id") if getattr(self, name) is not None]
         if len(given) != 1:
             raise KlaviyoValidationError(
@@ -80,9 +73,10 @@ class _SuppressionOperator(KlaviyoTask):
         """A job, as it is now."""
 
     def execute(self, context: Context) -> dict[str, int]:
+        from airflow_provider_klaviyo.triggers.jobs import KlaviyoJobsTrigger
+
         self.check_rendered()
         emails = self._checked(rendered=True)
-        until = time.monotonic() + self.timeout
         if self.emails is None:
             whom = {"list_id": self.list_id, "segment_id": self.segment_id}
             job_ids = [repeat(self.log, self._begin, **whom).id]
@@ -91,9 +85,44 @@ class _SuppressionOperator(KlaviyoTask):
             for part in each(self.log, batches(emails, PER_JOB), what=f"addresses to {self.what} are accepted"):
                 with rows_named(part[0][0], part[-1][0]):
                     job_ids.append(repeat(self.log, self._begin, emails=[address for _, address in part]).id)
+        trigger = KlaviyoJobsTrigger(
+            job_ids=job_ids,
+            deadline=self.deadline(context),
+            poll_interval=self.poll_interval,
+            kind=self.what,
+            klaviyo_conn_id=self.klaviyo_conn_id,
+            revision=self.revision,
+        )
+        if self.deferrable:
+            self.defer_to(trigger, trigger.deadline, job_ids=job_ids)
+        return self._finish(trigger.wait_here(self.hook), job_ids)
+
+    def execute_complete(self, context: Context, event: Any, job_ids: list[str]) -> dict[str, int]:
+        """Go on after the triggerer's wait.
+
+        :raises KlaviyoError: of the type that ended the wait.
+        """
+        from airflow_provider_klaviyo.audiences.jobs import parse
+
+        return self._finish(parse(event), job_ids)
+
+    def _finish(self, event: JobsEvent, job_ids: Sequence[str]) -> dict[str, int]:
+        """The counts of all jobs.
+
+        :raises KlaviyoError: one was cancelled, or is not over in time.
+        """
+        if event["outcome"] == "error":
+            raise error_of(event["error"])
+        if pending := event["pending"]:
+            raise KlaviyoError(
+                f"{len(pending)} of {len(job_ids)} jobs to {self.what} are not over after {duration(self.timeout)}, "
+                f"the first is {pending[0]}. Klaviyo goes on with them; raise 'timeout' to wait longer."
+            )
         counts = {"accepted": 0, "completed": 0, "skipped": 0}
-        for number, job_id in enumerate(job_ids):
-            job = self._wait(job_id, until, f"{number} of {len(job_ids)} jobs were complete")
+        for job_id in job_ids:
+            job = self._look(job_id).attributes
+            if job.get("status") == JobStatus.CANCELLED:
+                raise KlaviyoError(f"Job {job_id}, to {self.what}, was cancelled in Klaviyo. Run the task again.")
             for name, of_job in (("accepted", "total"), ("completed", "completed"), ("skipped", "skipped")):
                 counts[name] += job.get(f"{of_job}_count") or 0
         self.log.info(
@@ -103,48 +132,23 @@ class _SuppressionOperator(KlaviyoTask):
         )
         return counts
 
-    def _wait(self, job_id: str, until: float, so_far: str) -> Mapping[str, Any]:
-        """A job's attributes, once it is complete. A look that fails for a passing reason does not end the wait.
-
-        :raises KlaviyoError: it was cancelled, or it is not complete in time.
-        """
-        status = "not seen"
-        while True:
-            try:
-                job = self._look(job_id).attributes
-            except (KlaviyoTransientError, KlaviyoRateLimitError) as error:
-                self.log.warning("Looking at job %s failed: %s", job_id, error)
-            else:
-                status = str(job.get("status"))
-                if status == JobStatus.COMPLETE:
-                    return job
-                if status == JobStatus.CANCELLED:
-                    raise KlaviyoError(
-                        f"Job {job_id}, to {self.what}, was cancelled in Klaviyo; {so_far}. Run the task again."
-                    )
-            left = until - time.monotonic()
-            if left <= 0:
-                raise KlaviyoError(
-                    f"Job {job_id}, to {self.what}, is {status} after {self.timeout:g} s; {so_far}. Klaviyo goes on "
-                    f"with it; raise 'timeout' to wait longer."
-                )
-            time.sleep(min(self.poll_interval, left))
-
 
 class KlaviyoSuppressProfilesOperator(_SuppressionOperator):
     """Suppress addresses: no marketing email is sent to them, whatever their consent. Waits for Klaviyo's jobs.
 
-    An address without a profile gets one. The wait is in the worker.
+    An address without a profile gets one.
 
-    *Retry, kill, lost answer, clear*: begins the jobs again; who is suppressed already is counted as skipped. *Rate
-    limit*: 2 requests and more for each 100 addresses, or for the list or segment: 1 to begin a job, 1 for each look;
-    75/s and 750/min per account.
+    *Retry, kill, lost answer, clear*, while jobs are begun and while they are waited for: begins the jobs again, which
+    does no harm; who is suppressed already is counted as skipped. *Rate limit*: 3 requests and more for each 100
+    addresses, or for the list or segment: 1 to begin a job, 1 for each look, 1 for the result; 75/s and 750/min per
+    account.
 
     :param emails: the addresses; an empty list is an error. Templated. Give exactly one of the three.
     :param list_id: the list whose members are meant, as they are now. Templated.
     :param segment_id: the segment whose members are meant, as they are now. Templated.
-    :param poll_interval: seconds between looks at a job.
-    :param timeout: seconds after which the wait ends.
+    :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
+    :param poll_interval: seconds between looks; default 10.
+    :param timeout: seconds from the start of the try after which the wait ends; default one hour.
     :returns: ``{"accepted": int, "completed": int, "skipped": int}``: profiles that the jobs were for, those that were
         changed, and those that were as asked already or could not be changed.
     :raises KlaviyoValidationError: an address that cannot be one, by its number; nothing was posted. Or Klaviyo refused
@@ -165,17 +169,19 @@ class KlaviyoSuppressProfilesOperator(_SuppressionOperator):
 class KlaviyoUnsuppressProfilesOperator(_SuppressionOperator):
     """Lift what ``KlaviyoSuppressProfilesOperator`` did, and waits for Klaviyo's jobs.
 
-    Who unsubscribed, bounced or complained stays suppressed, and is counted as skipped. The wait is in the worker.
+    Who unsubscribed, bounced or complained stays suppressed, and is counted as skipped.
 
-    *Retry, kill, lost answer, clear*: begins the jobs again; who is not suppressed any more is counted as skipped.
-    *Rate limit*: 2 requests and more for each 100 addresses, or for the list or segment: 1 to begin a job, 1 for each
-    look; 75/s and 750/min per account.
+    *Retry, kill, lost answer, clear*, while jobs are begun and while they are waited for: begins the jobs again; who is
+    not suppressed any more is counted as skipped. Who was suppressed since by somebody else, by this or another task,
+    is not suppressed any more then. *Rate limit*: 3 requests and more for each 100 addresses, or for the list or
+    segment: 1 to begin a job, 1 for each look, 1 for the result; 75/s and 750/min per account.
 
     :param emails: the addresses; an empty list is an error. Templated. Give exactly one of the three.
     :param list_id: the list whose members are meant, as they are now. Templated.
     :param segment_id: the segment whose members are meant, as they are now. Templated.
-    :param poll_interval: seconds between looks at a job.
-    :param timeout: seconds after which the wait ends.
+    :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
+    :param poll_interval: seconds between looks; default 10.
+    :param timeout: seconds from the start of the try after which the wait ends; default one hour.
     :returns: ``{"accepted": int, "completed": int, "skipped": int}``: profiles that the jobs were for, those that were
         changed, and those that were as asked already or could not be changed.
     :raises KlaviyoValidationError: an address that cannot be one, by its number; nothing was posted. Or Klaviyo refused

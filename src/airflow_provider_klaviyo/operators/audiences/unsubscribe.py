@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.campaigns.values import check_choice
+from airflow_provider_klaviyo.campaigns.values import Output, check_choice
 from airflow_provider_klaviyo.operators.audiences.consent import ConsentOperator, Numbered
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class KlaviyoUnsubscribeProfilesOperator(ConsentOperator):
     def __init__(
         self,
         *,
-        profiles: Sequence[Mapping[str, Any]],
+        profiles: Sequence[Mapping[str, Any]] | Output,
         channels: Sequence[Literal["email", "sms", "whatsapp"]] = (),
-        list_id: str | None = None,
+        list_id: str | Output | None = None,
         not_on_list: Literal["refuse", "skip"] = "refuse",
         unsubscribe_globally: bool = False,
         **kwargs: Any,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_klaviyo.api.errors import KlaviyoConflictError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
-from airflow_provider_klaviyo.campaigns.values import check_choice, check_id
+from airflow_provider_klaviyo.campaigns.values import Output, check_choice, check_id
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoWaitingOperator
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class KlaviyoCancelCampaignSendOperator(KlaviyoWaitingOperator):
     default_poll_interval = 5.0
     default_timeout = 600.0
 
-    def __init__(self, *, campaign_id: str, action: Literal["cancel", "revert"] = "cancel", **kwargs: Any) -> None:
+    def __init__(
+        self, *, campaign_id: str | Output, action: Literal["cancel", "revert"] = "cancel", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         self.action = action

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes, in_full
+from airflow_provider_klaviyo.campaigns.once import IfExists, OnClear, check_once
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled
-from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_id, filled
+from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,7 +30,8 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     those that Klaviyo does not take for its channel are dropped, and the log names them.
 
     *Retry, kill, lost answer, clear*: as for ``KlaviyoCreateCampaignOperator``; writing the attributes is repeated, as
-    long as the clone is a draft. *Rate limit*: 6 requests, and 1 or 2 for each list or segment kept from the source.
+    long as the clone is a draft. *Rate limit*: 6 requests, 3 for ``if_exists``, and 1 or 2 for each list or segment
+    kept from the source.
 
     :param campaign_id: the campaign to clone, in any status. Templated.
     :param new_name: the clone's name: one per run, as it is what a clone is found by. Templated.
@@ -38,9 +40,15 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     :param send_options: replaces the source's. Templated.
     :param tracking_options: replaces the source's. Templated.
     :param on_clear: after a clear, ``"adopt"`` the clone made before, or make a ``"new"`` one beside it.
+    :param if_exists: what to do when Klaviyo has a campaign of this name and channel already, in whatever status and
+        whoever made it (what this task made itself is gone on with in any case): ``"make"`` another (the default);
+        ``"skip"`` this task, and those after it; ``"refuse"`` (fail); ``"adopt"`` it: a draft gets what the DAG has. So
+        ``"skip"`` and the date in the name mean once a day, however many runs there are. Runs at the same time may
+        still make two: set ``max_active_runs=1``.
     :returns: the clone's campaign id.
     :raises KlaviyoValidationError: an attribute cannot be used; nothing was cloned, or the message has the clone's id.
     :raises KlaviyoNotFoundError: there is no such source.
+    :raises KlaviyoRefusedError, AirflowSkipException: as for ``KlaviyoCreateCampaignOperator``.
     """
 
     template_fields = ("campaign_id", "new_name", *ATTRIBUTES, *CONNECTION)
@@ -49,13 +57,14 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
     def __init__(
         self,
         *,
-        campaign_id: str,
-        new_name: str,
-        audiences: Mapping[str, Any] | None = None,
-        send_strategy: Mapping[str, Any] | None = None,
-        send_options: Mapping[str, Any] | None = None,
-        tracking_options: Mapping[str, Any] | None = None,
+        campaign_id: str | Output,
+        new_name: str | Output,
+        audiences: Mapping[str, Any] | Output | None = None,
+        send_strategy: Mapping[str, Any] | Output | None = None,
+        send_options: Mapping[str, Any] | Output | None = None,
+        tracking_options: Mapping[str, Any] | Output | None = None,
         on_clear: OnClear = "adopt",
+        if_exists: IfExists = "make",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,7 +75,8 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
         self.send_options = send_options
         self.tracking_options = tracking_options
         self.on_clear = on_clear
-        check_choice("on_clear", on_clear, ("adopt", "new"))
+        self.if_exists = if_exists
+        check_once(on_clear, if_exists)
         self._overrides(revision=self.known_revision)
 
     def _overrides(
@@ -111,6 +121,7 @@ class KlaviyoCloneCampaignOperator(KlaviyoCampaignOperator):
             Subject(self.new_name, channel, source=self.campaign_id),
             audiences=[kept, attributes.get("audiences", kept)],
             on_clear=self.on_clear,
+            if_exists=self.if_exists,
         )
         self.show_link(context, clone.id)
         written = of_new(self.hook, clone.answer) if clone.answer else {}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes, in_full
 from airflow_provider_klaviyo.campaigns.content import check_message
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, is_template
-from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator, OnClear
+from airflow_provider_klaviyo.campaigns.once import IfExists, OnClear, check_once
+from airflow_provider_klaviyo.campaigns.values import Field, Output, is_template
+from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,7 +28,8 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     *Clear*: as ``on_clear`` asks; an adopted draft gets the attributes and content that the DAG has now. Where Airflow
     has forgotten the notes (3.4 empties the store when a task is cleared in its UI), the campaign is looked for by name
     and audience among those made since the run began, and adopted also if it was sent since.
-    *Rate limit*: 2 requests, and 1 for each look in a run of which something was cleared; 10/s and 150/min per account.
+    *Rate limit*: 2 requests, and 1 for each look: in a run of which something was cleared, and 3 for ``if_exists``;
+    10/s and 150/min per account.
 
     :param name: the campaign's name in Klaviyo. Templated.
     :param audiences: ``{"included": [ids], "excluded": [ids]}`` of lists and segments. Templated.
@@ -37,9 +39,16 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     :param send_options: ``{"use_smart_sending": bool}``. Templated.
     :param tracking_options: UTM parameters and, for email, click and open tracking. Templated.
     :param on_clear: after a clear, ``"adopt"`` the campaign made before, or make a ``"new"`` one beside it.
+    :param if_exists: what to do when Klaviyo has a campaign of this name and channel already, in whatever status and
+        whoever made it (what this task made itself is gone on with in any case): ``"make"`` another (the default);
+        ``"skip"`` this task, and those after it; ``"refuse"`` (fail); ``"adopt"`` it: a draft gets what the DAG has. So
+        ``"skip"`` and the date in the name mean once a day, however many runs there are. Runs at the same time may
+        still make two: set ``max_active_runs=1``.
     :returns: the campaign's id.
     :raises KlaviyoValidationError: a setting that Klaviyo would refuse, or did; nothing was made.
-    :raises KlaviyoRefusedError: it cannot be known which of several campaigns is this task's.
+    :raises KlaviyoRefusedError: it cannot be known which of several campaigns is this task's, or there is one and
+        ``if_exists="refuse"``.
+    :raises AirflowSkipException: there is one, and ``if_exists="skip"``.
     :raises KlaviyoAmbiguousWriteError: Klaviyo did not answer, and it is not known yet if it made the campaign.
     """
 
@@ -49,13 +58,14 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
     def __init__(
         self,
         *,
-        name: str,
-        audiences: Mapping[str, Any],
-        messages: Sequence[Mapping[str, Any]],
-        send_strategy: Mapping[str, Any] | None = None,
-        send_options: Mapping[str, Any] | None = None,
-        tracking_options: Mapping[str, Any] | None = None,
+        name: str | Output,
+        audiences: Mapping[str, Any] | Output,
+        messages: Sequence[Mapping[str, Any]] | Output,
+        send_strategy: Mapping[str, Any] | Output | None = None,
+        send_options: Mapping[str, Any] | Output | None = None,
+        tracking_options: Mapping[str, Any] | Output | None = None,
         on_clear: OnClear = "adopt",
+        if_exists: IfExists = "make",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,7 +76,8 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
         self.send_options = send_options
         self.tracking_options = tracking_options
         self.on_clear = on_clear
-        check_choice("on_clear", on_clear, ("adopt", "new"))
+        self.if_exists = if_exists
+        check_once(on_clear, if_exists)
         self._checked(revision=self.known_revision)
 
     def _checked(self, *, revision: str | None = None, now: datetime | None = None) -> tuple[dict[str, Any], list[Any]]:
@@ -92,6 +103,7 @@ class KlaviyoCreateCampaignOperator(KlaviyoCampaignOperator):
             Subject(attributes["name"], messages[0]["channel"]),
             audiences=[attributes["audiences"]],
             on_clear=self.on_clear,
+            if_exists=self.if_exists,
         )
         self.show_link(context, made.id)
         if made.answer is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
-from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.campaigns.values import Output, check_id
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class KlaviyoDeleteCampaignOperator(KlaviyoCampaignOperator):
 
     template_fields = ("campaign_id", *CONNECTION)
 
-    def __init__(self, *, campaign_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, campaign_id: str | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         check_id("campaign_id", campaign_id)

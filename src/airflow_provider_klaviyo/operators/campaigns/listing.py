@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.calls import MAX_PAGES
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, Related
-from airflow_provider_klaviyo.api.checks import check_filter, check_paged, facts
+from airflow_provider_klaviyo.api.checks import check_paged, facts
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.filters import Filter, parse
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, filled, is_template
-from airflow_provider_klaviyo.operators.rows import check_xcom_size, write_json_lines
+from airflow_provider_klaviyo.api.filters import Filter
+from airflow_provider_klaviyo.campaigns.listed import check_each, check_fields, given_filter
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_choice, filled, is_template
+from airflow_provider_klaviyo.operators.xcom import check_xcom_size
+from airflow_provider_klaviyo.storage import storage, write_json_lines
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -53,11 +55,11 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
         self,
         *,
         channels: Sequence[Channel] = CHANNELS,
-        filter: Filter | str | None = None,
-        fields: Sequence[str] | None = None,
+        filter: Filter | str | Output | None = None,
+        fields: Sequence[str] | Output | None = None,
         include: Sequence[Related] = (),
         sort: str | None = None,
-        output_path: str | PathLike[str] | None = None,
+        output_path: str | PathLike[str] | Output | None = None,
         max_pages: int = MAX_PAGES,
         **kwargs: Any,
     ) -> None:
@@ -69,10 +71,10 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
         self.sort = sort
         self.output_path = str(output_path) if isinstance(output_path, PathLike) else output_path
         self.max_pages = max_pages
-        _check_each("channels", channels, CHANNELS)
+        check_each("channels", channels, CHANNELS)
         if not channels:
             raise KlaviyoValidationError(f"channels is empty; give some of: {', '.join(CHANNELS)}.", pointer="channels")
-        _check_each("include", include, tuple(ROW_KEYS))
+        check_each("include", include, tuple(ROW_KEYS))
         if sort is not None:
             check_choice("sort", sort, facts(LIST, self.known_revision)["query"]["sort"]["schema"]["enum"])
         check_paged(LIST, max_pages)
@@ -82,30 +84,13 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
             self._wanted(self.known_revision)
 
     def _check_fields(self, revision: str | None, *, rendered: bool) -> None:
-        known = facts(LIST, revision)["query"]["fields[campaign]"]["schema"]["items"]["enum"]
-        _check_each("fields", self.fields or (), known, rendered=rendered)
+        check_fields(LIST, "campaign", self.fields, revision, rendered=rendered)
 
     def _wanted(self, revision: str | None) -> Filter | None:
-        """The filter, once it holds no Jinja any more."""
-        if self.filter is None or self.filter == "":
-            return None
-        if is_template(str(self.filter)):
-            raise KlaviyoValidationError(
-                f"filter {self.filter} holds Jinja, which is rendered only in a filter given as text: write "
-                f"filter='contains(name,\"{{{{ … }}}}\")', say. A datetime then stands without quotes.",
-                pointer="filter",
-            )
-        wanted = self.filter if isinstance(self.filter, Filter) else parse(self.filter)
-        if any(clause.field == "messages.channel" for clause in wanted.clauses):
-            raise KlaviyoValidationError(
-                "filter holds messages.channel; name the channels to list with 'channels' instead.", pointer="filter"
-            )
-        check_filter(LIST, wanted, revision)
-        return wanted
+        instead = {"messages.channel": "name the channels to list with 'channels' instead"}
+        return given_filter(LIST, self.filter, revision, example="contains(name,", instead=instead)
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        from airflow.sdk import ObjectStoragePath
-
         revision = self.hook.api_revision
         self._check_fields(revision, rendered=True)
         rows = self.hook.list_campaigns(
@@ -121,14 +106,6 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
             if self.do_xcom_push:
                 check_xcom_size(rows, "Write them to a file with output_path, or ask for less with fields and filter.")
             return rows
-        path = ObjectStoragePath(filled(str(self.output_path), Field("/output_path", rendered=True)))
+        path = storage(filled(str(self.output_path), Field("/output_path", rendered=True)))
         write_json_lines(path, rows)
         return {"path": str(path), "count": len(rows)}
-
-
-def _check_each(name: str, values: Any, allowed: Sequence[str], *, rendered: bool = True) -> None:
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise KlaviyoValidationError(f"{name} is {values!r}; give a list.", pointer=name)
-    for value in values:
-        if rendered or not is_template(value):
-            check_choice(name, value, allowed)

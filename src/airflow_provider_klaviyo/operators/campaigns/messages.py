@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.content import check_message
-from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.campaigns.values import Output, check_id
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ class KlaviyoCampaignMessageOperator(KlaviyoCampaignOperator):
     :param message_id: the message.
     """
 
-    def __init__(self, *, campaign_id: str | None = None, message_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, campaign_id: str | Output | None = None, message_id: str | Output | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         self.message_id = message_id
@@ -84,7 +86,7 @@ class KlaviyoAssignTemplateOperator(KlaviyoCampaignMessageOperator):
 
     template_fields = ("campaign_id", "message_id", "template_id", *CONNECTION)
 
-    def __init__(self, *, template_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, template_id: str | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.template_id = template_id
         check_id("template_id", template_id)
@@ -122,7 +124,7 @@ class KlaviyoSetMessageImageOperator(KlaviyoCampaignMessageOperator):
 
     template_fields = ("campaign_id", "message_id", "image_id", *CONNECTION)
 
-    def __init__(self, *, image_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, image_id: str | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_id = image_id
         check_id("image_id", image_id)
@@ -165,7 +167,7 @@ class KlaviyoUpdateCampaignMessageOperator(KlaviyoCampaignMessageOperator):
     template_fields = ("campaign_id", "message_id", "message", *CONNECTION)
     template_fields_renderers = dict.fromkeys(("message",), "json")
 
-    def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, message: Mapping[str, Any] | Output, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.message = message
         check_message(message, partial=True)

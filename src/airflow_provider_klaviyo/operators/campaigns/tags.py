@@ -10,7 +10,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoValidationError,
 )
 from airflow_provider_klaviyo.api.text import nearest
-from airflow_provider_klaviyo.campaigns.values import Field, check_choice, check_id, filled
+from airflow_provider_klaviyo.campaigns.values import Field, Output, check_choice, check_id, filled
 from airflow_provider_klaviyo.tasks import CONNECTION, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class KlaviyoTagCampaignOperator(KlaviyoCampaignOperator):
     def __init__(
         self,
         *,
-        campaign_id: str,
-        tag: str | None = None,
-        tag_id: str | None = None,
+        campaign_id: str | Output,
+        tag: str | Output | None = None,
+        tag_id: str | Output | None = None,
         action: Literal["add", "remove"] = "add",
         missing: Literal["error", "create"] = "error",
         **kwargs: Any,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns.attributes import ATTRIBUTES, check_attributes
-from airflow_provider_klaviyo.campaigns.values import check_id
+from airflow_provider_klaviyo.campaigns.values import Output, check_id
 from airflow_provider_klaviyo.tasks import CONNECTION, JSON_RENDERERS, KlaviyoCampaignOperator
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class KlaviyoUpdateCampaignOperator(KlaviyoCampaignOperator):
     def __init__(
         self,
         *,
-        campaign_id: str,
-        name: str | None = None,
-        audiences: Mapping[str, Any] | None = None,
-        send_strategy: Mapping[str, Any] | None = None,
-        send_options: Mapping[str, Any] | None = None,
-        tracking_options: Mapping[str, Any] | None = None,
+        campaign_id: str | Output,
+        name: str | Output | None = None,
+        audiences: Mapping[str, Any] | Output | None = None,
+        send_strategy: Mapping[str, Any] | Output | None = None,
+        send_options: Mapping[str, Any] | Output | None = None,
+        tracking_options: Mapping[str, Any] | Output | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

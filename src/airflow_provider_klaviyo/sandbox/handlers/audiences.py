@@ -1,7 +1,4 @@
-"""Lists and segments.
-
-A segment created here has no members: segment definitions are not evaluated.
-"""
+"""Lists and segments."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one,
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.people import join, leave
 from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.segments import plan_members
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 MEMBERS_PER_CALL = 1000
@@ -39,7 +37,9 @@ def create_segment(call: ServedCall) -> Reply:
         "is_processing": False,
         "is_starred": call.attributes.get("is_starred") or False,
     }
-    return _created(call, "segment", attributes)
+    created = _created(call, "segment", attributes)
+    plan_members(call.store, call.store.get("segment", created.body["data"]["id"]), call.now, call.timing)
+    return created
 
 
 def update_list(call: ServedCall) -> Reply:
@@ -51,10 +51,12 @@ def update_list(call: ServedCall) -> Reply:
 
 
 def update_segment(call: ServedCall) -> Reply:
-    """A changed definition changes no members, as definitions are not evaluated."""
+    """A changed definition changes the members, in a while."""
     call.check_ids_agree()
     changes = {name: value for name, value in call.attributes.items() if value is not None}
     segment = call.store.get("segment", call.id).having(**changes, updated=call.time)
+    if "definition" in changes:
+        plan_members(call.store, segment, call.now, call.timing)
     return Reply(200, document(call, call.store.put(segment)))
 
 

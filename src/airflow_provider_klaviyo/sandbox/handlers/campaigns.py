@@ -10,6 +10,7 @@ from airflow_provider_klaviyo.sandbox.documents import collection, document, tar
 from airflow_provider_klaviyo.sandbox.handlers import messages
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
+from airflow_provider_klaviyo.sandbox.history import CLONED, CREATED, DELETED, EDITED, changed, named, note
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
@@ -61,6 +62,7 @@ def create_campaign(call: ServedCall) -> Reply:
             {"campaign-messages": created, "tags": []},
         )
     )
+    note(call.store, campaign_id, call.now, CREATED, f"'{given['name']}'")
     return Reply(201, document(call, campaign))
 
 
@@ -83,6 +85,7 @@ def update_campaign(call: ServedCall) -> Reply:
         changes["tracking_options"] = _tracking_options(channel(call.store, campaign), tracking)
     if given.get("send_strategy") is not None:
         changes["send_strategy"] = _send_strategy(given["send_strategy"])
+    note(call.store, call.id, call.now, EDITED, changed(campaign.attributes, changes))
     return Reply(200, document(call, call.store.put(campaign.having(**changes))))
 
 
@@ -92,6 +95,7 @@ def delete_campaign(call: ServedCall) -> Reply:
     for message in targets(call.store, campaign, "campaign-messages"):
         call.store.delete("campaign-message", message.id)
     call.store.delete("campaign", call.id)
+    note(call.store, call.id, call.now, DELETED)
     return Reply(204)
 
 
@@ -132,6 +136,7 @@ def create_campaign_clone(call: ServedCall) -> Reply:
         },
         {"campaign-messages": copies, "tags": source.relationships["tags"]},
     )
+    note(call.store, campaign_id, call.now, CLONED, f"from {named(source)}")
     return Reply(201, document(call, call.store.put(clone)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox.documents import document, identifier, resource_object, targets
 from airflow_provider_klaviyo.sandbox.handlers.reading import one, related, related_ids
 from airflow_provider_klaviyo.sandbox.handlers.templates import copy_template
+from airflow_provider_klaviyo.sandbox.history import EDITED, IMAGE, TEMPLATE, changed, named, note
 from airflow_provider_klaviyo.sandbox.model import Entity
 from airflow_provider_klaviyo.sandbox.refusals import conflict, invalid, not_found
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
@@ -66,8 +67,9 @@ def update_campaign_message(call: ServedCall) -> Reply:
     if given is not None:
         parts = {name: {**(old.get(name) or {}), **(given.get(name) or {})} for name in ("content", "render_options")}
         message = message.having(definition=message_definition(call.store, {**old, **given, **parts}))
+        _note(call, message, EDITED, f"message: {_changed(old, message.attributes['definition'])}")
     if image_id := _image_id(call.data):
-        message = message.related("image", image_id)
+        message = _with_image(call, message, image_id)
     return Reply(200, document(call, call.store.put(message.having(updated_at=call.time))))
 
 
@@ -75,7 +77,7 @@ def update_image_for_campaign_message(call: ServedCall) -> Reply:
     message = _editable(call, call.id)
     definition = message.attributes["definition"]
     check(call, {"attributes": {"definition": definition}, "relationships": {"image": call.body}}, "")
-    call.store.put(message.related("image", call.data["id"]).having(updated_at=call.time))
+    call.store.put(_with_image(call, message, call.data["id"]).having(updated_at=call.time))
     return Reply(204)
 
 
@@ -103,7 +105,9 @@ def assign_template_to_campaign_message(call: ServedCall) -> Reply:
     given = call.data["relationships"]["template"].get("data")
     if given is None:
         raise invalid("Name a template.", pointer="/data/relationships/template/data")
-    copy = copy_template(call, call.store.get("template", given["id"]))
+    template = call.store.get("template", given["id"])
+    copy = copy_template(call, template)
+    _note(call, message, TEMPLATE, named(template))
     message = call.store.put(message.related("template", copy.id).having(updated_at=call.time))
     answer = document(call, Entity(message.type, message.id, _flat(message), message.relationships))
     return Reply(200, {**answer, "included": [resource_object(call, copy)]})
@@ -116,6 +120,23 @@ def _editable(call: ServedCall, message_id: str) -> Entity:
     if status != "Draft":
         raise conflict(f"Campaign {campaign.id} is '{status}'. Only a message of a 'Draft' can be changed.")
     return message
+
+
+def _with_image(call: ServedCall, message: Entity, image_id: str) -> Entity:
+    _note(call, message, IMAGE, named(call.store.get("image", image_id)))
+    return message.related("image", image_id)
+
+
+def _note(call: ServedCall, message: Entity, what: str, detail: str) -> None:
+    note(call.store, message.relationships["campaign"], call.now, what, detail)
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The fields that differ in two definitions of a message, those of its content by their own names."""
+    flat = [{**definition, **(definition.get("content") or {})} for definition in (before, after)]
+    for definition in flat:
+        definition.pop("content", None)
+    return changed(*flat)
 
 
 def _may_have_image(call: ServedCall) -> Entity:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from airflow_provider_klaviyo.sandbox.documents import FieldReader, document
 from airflow_provider_klaviyo.sandbox.handlers.reading import many, one, related, related_ids
-from airflow_provider_klaviyo.sandbox.people import IDENTIFIERS, Directory, forget, merge
+from airflow_provider_klaviyo.sandbox.model import IDENTIFIERS
+from airflow_provider_klaviyo.sandbox.people import Directory, forget, merge
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 

@@ -1,10 +1,11 @@
-"""The campaign values report, from what the sandbox has sent and from events.
+"""The campaign values report, from what the sandbox has sent, what people did after it, and events.
 
-Recipients are those of the deliveries whose time is in the timeframe. Everything else is counted from events of these
-recipients, in the five days after their delivery: conversions by the metric named in the request, opens, clicks and the
-like by the name of Klaviyo's own metric, as in :data:`COUNTED`. So a report shows what a test has posted to
-``/api/events``, and zeros otherwise. Choices: times are UTC; ``group``, ``variation`` and the format of a text message
-are null; money spent on text messages is 0.
+Recipients are those of the deliveries whose time is in the timeframe. They react as time goes by, as
+:mod:`~airflow_provider_klaviyo.sandbox.reactions` has it, unless the setting ``reactions`` is off; their orders are
+those of :data:`ORDERS`. Added to that are the events of these recipients in the five days after their delivery:
+conversions by the metric named in the request, opens, clicks and the like by the name of Klaviyo's own metric, as in
+:data:`COUNTED`. So a report also shows what a test has posted to ``/api/events``. Choices: times are UTC; ``group``,
+``variation`` and the format of a text message are null; money spent on text messages is 0.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from airflow_provider_klaviyo.sandbox import conditions
 from airflow_provider_klaviyo.sandbox.clock import parse
 from airflow_provider_klaviyo.sandbox.documents import targets
 from airflow_provider_klaviyo.sandbox.model import Entity
+from airflow_provider_klaviyo.sandbox.reactions import LASTING, Reaction, reactions
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 from airflow_provider_klaviyo.sandbox.store import Store
 
 ATTRIBUTES = "/data/attributes"
-ATTRIBUTION = 5 * 86400.0
 LONGEST = 366 * 86400.0
 ITEMS = 100
 GROUPED_BY = ("campaign_id", "campaign_message_id", "send_channel")
@@ -50,6 +51,8 @@ COUNTED: Mapping[str, Sequence[str]] = {
     "spam_complaints": ("Marked Email as Spam",),
     "unsubscribes": ("Unsubscribed from Email Marketing", "Unsubscribed from SMS Marketing"),
 }
+ORDERS = ("Placed Order", "Shopify")
+"""Name and integration of the metric that the orders of reactions are of."""
 
 
 def query_campaign_values(call: ServedCall) -> Reply:
@@ -77,7 +80,8 @@ def query_campaign_values(call: ServedCall) -> Reply:
         facts = _facts(call.store, campaign)
         if not all(conditions.holds(clause, facts[clause.field]) for clause in clauses):
             continue
-        statistics = _statistics(call.store, sent, given["conversion_metric_id"])
+        reacted = list(_reactions(sent, call.now)) if call.settings.reactions else None
+        statistics = _statistics(call.store, sent, given["conversion_metric_id"], reacted)
         chosen = {name: statistics[name] for name in given["statistics"]}
         results += [{"groupings": groupings, "statistics": chosen} for groupings in _groupings(facts, group_by)]
     data = {"type": "campaign-values-report", "attributes": {"results": results}}
@@ -160,20 +164,40 @@ def _groupings(facts: Mapping[str, Any], group_by: Sequence[str]) -> Iterator[di
         yield {name: (facts[name] or [None])[number] if name.startswith("tag_") else facts[name] for name in group_by}
 
 
-def _statistics(store: Store, deliveries: Sequence[Mapping[str, Any]], conversion_metric: str) -> dict[str, float]:
-    """All statistics of some deliveries of one campaign; rates are fractions, 0 of nothing."""
+def _reactions(deliveries: Sequence[Mapping[str, Any]], now: float) -> Iterator[Reaction]:
+    for one in deliveries:
+        for address in one["audience"][: one["sent"]]:
+            yield from reactions(one["campaign_id"], one["channel"], address, now - parse(one["at"]))
+
+
+def _statistics(
+    store: Store,
+    deliveries: Sequence[Mapping[str, Any]],
+    conversion_metric: str,
+    reacted: Sequence[Reaction] | None,
+) -> dict[str, float]:
+    """All statistics of some deliveries of one campaign; rates are fractions, 0 of nothing.
+
+    :param reacted: what people did besides events; ``None``: that is not looked at, and all is delivered at once.
+    """
     metrics = {metric.attributes["name"]: metric.id for metric in store.all("metric")}
     counts: dict[str, int] = {}
     uniques: dict[str, int] = {}
     for name, names in COUNTED.items():
-        events = _events(store, deliveries, {metrics[one] for one in names if one in metrics})
-        counts[name], uniques[name] = len(events), len({event.relationships["profile"] for event in events})
-    conversions = _events(store, deliveries, {conversion_metric})
-    buyers = len({event.relationships["profile"] for event in conversions})
-    value = float(sum(event.internal["value"] or 0 for event in conversions))
+        who = [one.address for one in reacted or () if one.kind == name]
+        posted = _events(store, deliveries, {metrics[one] for one in names if one in metrics})
+        who += [address for address, _ in posted]
+        counts[name], uniques[name] = len(who), len(set(who))
+    conversions = list(_events(store, deliveries, {conversion_metric}))
+    if _name_of(store.get("metric", conversion_metric)) == ORDERS:
+        conversions += [(one.address, one.value) for one in reacted or () if one.kind == "orders"]
+    buyers = len({address for address, _ in conversions})
+    value = round(float(sum(value for _, value in conversions)), 2)
     recipients = sum(delivery["sent"] for delivery in deliveries)
     lost = counts["bounced"] + counts["failed"]
-    delivered = max(0, recipients - lost)
+    bounced_by_itself = sum(one.kind == "bounced" for one in reacted or ())
+    arrived = recipients if reacted is None else sum(one.kind == "delivered" for one in reacted)
+    delivered = max(0, arrived - (lost - bounced_by_itself))
     texts = sum(delivery["sent"] for delivery in deliveries if delivery["channel"] == "sms")
     return {
         "average_order_value": _ratio(value, len(conversions)),
@@ -210,19 +234,23 @@ def _statistics(store: Store, deliveries: Sequence[Mapping[str, Any]], conversio
     }
 
 
-def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> list[Entity]:
-    """The events of these metrics that follow one of the deliveries to their profile."""
+def _name_of(metric: Entity) -> tuple[str, str]:
+    return metric.attributes["name"], metric.attributes["integration"]["name"]
+
+
+def _events(store: Store, deliveries: Sequence[Mapping[str, Any]], metric_ids: set[str]) -> Iterator[tuple[str, float]]:
+    """The address and the value of each event of these metrics that follows one of the deliveries to its profile."""
     reached = [(parse(one["at"]), set(one["audience"][: one["sent"]])) for one in deliveries]
-    found = []
     for event in store.all("event"):
         profile = store.find("profile", event.relationships["profile"])
         if event.relationships["metric"] not in metric_ids or profile is None:
             continue
         addresses = {profile.attributes["email"], profile.attributes["phone_number"], f"push:{profile.id}"}
         happened = parse(event.attributes["datetime"])
-        if any(at <= happened <= at + ATTRIBUTION and addresses & audience for at, audience in reached):
-            found.append(event)
-    return found
+        for at, audience in reached:
+            if at <= happened <= at + LASTING and addresses & audience:
+                yield min(addresses & audience), event.internal["value"] or 0
+                break
 
 
 def _ratio(part: float, whole: float) -> float:

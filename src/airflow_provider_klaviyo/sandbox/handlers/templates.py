@@ -8,10 +8,16 @@ from typing import Any
 from airflow_provider_klaviyo.sandbox.documents import document
 from airflow_provider_klaviyo.sandbox.handlers.reading import delete, many, one
 from airflow_provider_klaviyo.sandbox.model import Entity
-from airflow_provider_klaviyo.sandbox.rendering import render
+from airflow_provider_klaviyo.sandbox.refusals import invalid
+from airflow_provider_klaviyo.sandbox.rendering import RenderingError, render
 from airflow_provider_klaviyo.sandbox.served import Handler, Reply, ServedCall
 
 UNIVERSAL_CONTENT = "template-universal-content"
+
+EDITOR_TYPES = ("CODE", "SYSTEM_DRAGGABLE", "USER_DRAGGABLE")
+
+MOST = 1_000
+"""Templates of an account, beyond which none is made."""
 
 
 def create_universal_content(call: ServedCall) -> Reply:
@@ -38,18 +44,28 @@ def update_universal_content(call: ServedCall) -> Reply:
 
 def create_template(call: ServedCall) -> Reply:
     given = call.attributes
+    if given["editor_type"] not in EDITOR_TYPES:
+        raise invalid(f"editor_type is one of {', '.join(EDITOR_TYPES)}.", pointer="/data/attributes/editor_type")
+    needed = "definition" if given["editor_type"] == "SYSTEM_DRAGGABLE" else "html"
+    if given.get(needed) is None:
+        raise invalid(f"{needed} is required for {given['editor_type']}.", pointer=f"/data/attributes/{needed}")
+    _check_count(call)
     return Reply(201, document(call, call.store.put(new_template(call, given))))
 
 
 def update_template(call: ServedCall) -> Reply:
+    """The HTML of a drag-and-drop template is made from its definition, so what is given of it is left out."""
     call.check_ids_agree()
     changes = {name: value for name, value in call.attributes.items() if value is not None and name != "definition"}
-    template = call.store.get("template", call.id).having(**changes, updated=call.time)
-    return Reply(200, document(call, call.store.put(template)))
+    template = call.store.get("template", call.id)
+    if template.attributes["editor_type"] == "SYSTEM_DRAGGABLE":
+        changes.pop("html", None)
+    return Reply(200, document(call, call.store.put(template.having(**changes, updated=call.time))))
 
 
 def clone_template(call: ServedCall) -> Reply:
     source = call.store.get("template", call.data["id"])
+    _check_count(call)
     name = call.attributes.get("name") or f"Clone of {source.attributes['name']}"
     clone = new_template(call, {**source.attributes, "name": name})
     return Reply(201, document(call, call.store.put(clone)))
@@ -58,8 +74,19 @@ def clone_template(call: ServedCall) -> Reply:
 def render_template(call: ServedCall) -> Reply:
     template = call.store.get("template", call.data["id"])
     context = call.attributes["context"]
-    rendered = {part: render(template.attributes[part], context) for part in ("html", "text", "amp")}
+    try:
+        rendered = {
+            part: render(template.attributes[part], context, escape=part != "text") for part in ("html", "text", "amp")
+        }
+    except RenderingError as error:
+        raise invalid(f"Unable to render given template with provided context: {error}.") from None
     return Reply(201, document(call, template.having(**rendered)))
+
+
+def _check_count(call: ServedCall) -> None:
+    """The limit is documented; its status and words are a choice of the sandbox."""
+    if sum(not template.internal.get("copy") for template in call.store.all("template")) >= MOST:
+        raise invalid(f"The account has {MOST:,} templates or more, so none can be made by the API.")
 
 
 def copy_template(call: ServedCall, source: Entity) -> Entity:

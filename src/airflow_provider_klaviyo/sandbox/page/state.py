@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,52 +12,53 @@ from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancell
 from airflow_provider_klaviyo.sandbox.audience import channel, group
 from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.faults import Faults
-from airflow_provider_klaviyo.sandbox.journal import Entry, Journal
+from airflow_provider_klaviyo.sandbox.journal import Journal
 from airflow_provider_klaviyo.sandbox.model import Entity
+from airflow_provider_klaviyo.sandbox.page.account import holdings
+from airflow_provider_klaviyo.sandbox.page.faults import in_words
+from airflow_provider_klaviyo.sandbox.page.requests import SHOWN, found
 from airflow_provider_klaviyo.sandbox.service import Klaviyo
 from airflow_provider_klaviyo.sandbox.store import Store
-
-SHOWN = 200
-"""The most rows of a list."""
-
-SEARCHED = 20_000
-"""How far back the request log is searched, in requests, so that a look never holds up the API."""
 
 SAMPLE = 3
 """How many addresses a delivery shows in the list of deliveries."""
 
-KEY = re.compile(r"\bpk_\w+")
 
+def overview(
+    klaviyo: Klaviyo, journal: Journal, faults: Faults, asked: Mapping[str, str], views: tuple[str, ...]
+) -> dict[str, Any]:
+    """What all views show, and what these views show, newest first everywhere.
 
-def overview(klaviyo: Klaviyo, journal: Journal, faults: Faults, *, named: str = "", find: str = "") -> dict[str, Any]:
-    """All of the page but the open campaign, newest first everywhere.
-
-    :param named: show only campaigns with this text in their name, status, channel or id.
-    :param find: show only requests with this text in their row.
+    :param asked: ``campaigns``: a text in a campaign's name, status, channel or id; and what
+        :func:`~airflow_provider_klaviyo.sandbox.page.requests.found` and
+        :func:`~airflow_provider_klaviyo.sandbox.page.account.holdings` look for.
+    :param views: some of ``campaigns``, ``deliveries``, ``requests``, ``account`` and ``faults``.
     """
     store = klaviyo.store
     account = next(store.all("account"))
     times = Counter(delivery["campaign_id"] for delivery in store.sends)
-    return {
+    state: dict[str, Any] = {
         "account": {"id": account.id, "name": account.attributes["contact_information"]["organization_name"]},
-        "clock": {
-            "now": iso(klaviyo.clock.timestamp()),
-            "speed": klaviyo.clock.speed,
-            "ahead": round(klaviyo.clock.ahead),
-        },
+        "clock": _clock(klaviyo),
         "twice": [_double(store, id_) for id_, count in times.items() if count > 1],
-        "campaigns": _campaigns(store, times, named),
-        "deliveries": {
-            "total": len(store.sends),
-            "shown": [
-                {**delivery_row(delivery, SAMPLE), "times": times[delivery["campaign_id"]]}
-                for delivery in islice(reversed(store.sends), SHOWN)
-            ],
+        "counts": {
+            "campaigns": len(store.resources.get("campaign", {})),
+            "deliveries": len(store.sends),
+            "requests": len(journal),
         },
-        "requests": requests(_found(journal, find.casefold())),
-        "limits": {"enforced": klaviyo.windows.enforced, "windows": _windows(klaviyo)},
-        "faults": faults.rows(),
     }
+    if "campaigns" in views:
+        state["campaigns"] = _campaigns(store, times, asked.get("campaigns", ""))
+    if "deliveries" in views:
+        state["deliveries"] = _deliveries(store, times)
+    if "requests" in views:
+        state["requests"] = found(journal, store, asked)
+    if "account" in views:
+        state["holdings"] = holdings(store, asked)
+    if "faults" in views:
+        state["limits"] = {"enforced": klaviyo.windows.enforced, "windows": _windows(klaviyo)}
+        state["faults"] = [{**row, "words": in_words(row)} for row in faults.rows()]
+    return state
 
 
 def campaign_row(store: Store, campaign: Entity) -> dict[str, Any]:
@@ -89,30 +89,33 @@ def delivery_row(delivery: Mapping[str, Any], addresses: int) -> dict[str, Any]:
     }
 
 
-def requests(entries: Iterable[Entry]) -> dict[str, Any]:
-    """The first of these requests, and how many there are."""
-    shown: list[dict[str, Any]] = []
-    total = 0
-    for total, entry in enumerate(entries, 1):
-        if total <= SHOWN:
-            shown.append(_request_row(entry))
-    return {"total": total, "shown": shown}
-
-
-def _request_row(entry: Entry) -> dict[str, Any]:
-    """A request without its body, and without anything that looks like a key."""
-    query = "&".join(f"{name}={value}" for name, value in entry.query.items())
+def _clock(klaviyo: Klaviyo) -> dict[str, Any]:
+    """The sandbox's time, and when the next thing happens by itself, if anything does."""
+    now = klaviyo.clock.timestamp()
+    upcoming = min((at for at, _, event in klaviyo.store.agenda if _matters(klaviyo.store, event)), default=None)
     return {
-        "number": entry.number,
-        "at": entry.at,
-        "operation": entry.operation,
-        "method": entry.method,
-        "path": KEY.sub("pk_…", entry.path),
-        "query": KEY.sub("pk_…", query),
-        "status": entry.status,
-        "committed": entry.committed,
-        "revision": entry.revision,
-        "fault": entry.fault,
+        "now": iso(now),
+        "speed": klaviyo.clock.speed,
+        "ahead": round(klaviyo.clock.ahead),
+        "next": None if upcoming is None else {"at": iso(upcoming), "seconds": max(0.0, upcoming - now) + 0.001},
+    }
+
+
+def _matters(store: Store, event: Mapping[str, Any]) -> bool:
+    """True but for what was planned for a campaign that has been deleted, or for a send that has been stopped."""
+    if "campaign" not in event:
+        return True
+    campaign = store.find("campaign", event["campaign"])
+    return campaign is not None and ("run" not in event or event["run"] in campaign.internal["open"])
+
+
+def _deliveries(store: Store, times: Counter[str]) -> dict[str, Any]:
+    return {
+        "total": len(store.sends),
+        "shown": [
+            {**delivery_row(delivery, SAMPLE), "times": times[delivery["campaign_id"]]}
+            for delivery in islice(reversed(store.sends), SHOWN)
+        ],
     }
 
 
@@ -145,18 +148,6 @@ def _campaigns(store: Store, times: Counter[str], named: str) -> dict[str, Any]:
 def _is_named(store: Store, campaign: Entity, wanted: str) -> bool:
     texts = (campaign.attributes["name"], campaign.attributes["status"], channel(store, campaign), campaign.id)
     return any(wanted in text.casefold() for text in texts)
-
-
-def _found(journal: Journal, wanted: str) -> Iterator[Entry]:
-    if not wanted:
-        return journal.newest_first()
-    return (entry for entry in islice(journal.newest_first(), SEARCHED) if _contains(entry, wanted))
-
-
-def _contains(entry: Entry, wanted: str) -> bool:
-    committed = "committed" if entry.committed else ""
-    texts = (entry.operation, entry.method, entry.path, entry.status, committed, entry.fault, entry.revision)
-    return wanted in f"{texts} {entry.query}".casefold()
 
 
 def _tone(status: str) -> str:
@@ -195,8 +186,15 @@ def _audience(store: Store, id_: str) -> dict[str, Any]:
 
 
 def _windows(klaviyo: Klaviyo) -> list[dict[str, Any]]:
+    """The windows of each operation that was called, with the calls in the present one and the last one's time."""
     limits = operations()
     return [
-        {"operation": operation, "window": window, "calls": calls, "allowed": getattr(limits[operation].limits, window)}
-        for operation, window, calls in sorted(klaviyo.windows.used())
+        {
+            "operation": operation,
+            "window": window,
+            "calls": calls,
+            "allowed": getattr(limits[operation].limits, window),
+            "last": iso(last),
+        }
+        for operation, window, calls, last in sorted(klaviyo.windows.known())
     ]

@@ -7,7 +7,7 @@ export function el(tag, attributes = {}, ...children) {
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return node;
 }
 
@@ -16,21 +16,21 @@ export function fill(node, data, make) {
   const text = JSON.stringify(data);
   if (node.shown === text) return;
   node.shown = text;
-  node.replaceChildren(...[make(data)].flat().filter(Boolean));
+  node.replaceChildren(...[make(data)].flat(Infinity).filter(Boolean));
 }
 
 // Let a node have one child per item. The child of an unchanged item stays as it is, with its focus and selection.
 export function keep(parent, items, keyOf, make) {
-  for (const child of [...parent.children]) if (child.key === undefined) child.remove();
-  const old = new Map([...parent.children].map((child) => [child.key, child]));
+  for (const child of [...parent.children]) if (child.keptKey === undefined) child.remove();
+  const old = new Map([...parent.children].map((child) => [child.keptKey, child]));
   let next = parent.firstElementChild;
   for (const item of items) {
     const key = String(keyOf(item));
     const text = JSON.stringify(item);
     let child = old.get(key);
     old.delete(key);
-    if (!child || child.text !== text) {
-      const fresh = Object.assign(make(item), { key, text });
+    if (!child || child.keptText !== text) {
+      const fresh = Object.assign(make(item), { keptKey: key, keptText: text });
       if (child) {
         const hadFocus = child.contains(document.activeElement);
         if (child === next) next = fresh;
@@ -46,3 +46,6 @@ export function keep(parent, items, keyOf, make) {
 }
 
 export const byId = (id) => document.getElementById(id);
+
+// A name that may go on in the next line after each underscore.
+export const breakable = (name) => name.split(/(?<=_)/).flatMap((part, place) => (place ? [document.createElement("wbr"), part] : [part]));

@@ -1,4 +1,4 @@
-"""Lists and segments by their names, of which Klaviyo allows several of the same."""
+"""Lists, segments and templates by their names, of which Klaviyo allows several of the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_or_create(
 ) -> tuple[Resource, bool]:
     """The one of a name, and True if it was there before; a create that is not answered is looked up.
 
-    :param kind: ``list`` or ``segment``.
+    :param kind: ``list``, ``segment`` or ``template``.
     :raises KlaviyoValidationError: there are several; the message names them.
     :raises KlaviyoAmbiguousWriteError: it is not known if it was made; the next try looks again.
     """

@@ -1,0 +1,89 @@
+"""The campaigns of a report: what its rows have of them besides figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_klaviyo.api import filters
+from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.reports import AT_ONCE
+from airflow_provider_klaviyo.campaigns import figures
+from airflow_provider_klaviyo.campaigns.status import is_cancelled
+from airflow_provider_klaviyo.drafts.last_sends import last_sends
+from airflow_provider_klaviyo.never_twice.notes import moment
+
+if TYPE_CHECKING:
+    from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
+
+Result = Mapping[str, Mapping[str, Any]]
+"""Figures, as Klaviyo returns them."""
+
+
+class SentCampaigns:
+    """Campaigns by their ids, with their messages. Templates are asked for when a row needs them.
+
+    :raises KlaviyoNotFoundError: there is no campaign of one of the ids.
+    """
+
+    def __init__(self, hook: KlaviyoHook, ids: Sequence[str]) -> None:
+        self._hook = hook
+        self._templates: dict[str, str | None] = {}
+        self.by_id: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), AT_ONCE):
+            wanted = filters.any_of("id", ids[start : start + AT_ONCE])
+            listed = hook.list_campaigns(filter=wanted, include=["campaign-messages"])
+            self.by_id |= {campaign["id"]: campaign for campaign in listed}
+        if missing := [campaign_id for campaign_id in ids if campaign_id not in self.by_id]:
+            raise KlaviyoNotFoundError(
+                f"campaign_ids has {', '.join(missing)}, of which Klaviyo has no campaign: it was deleted, or is of "
+                f"another account. Leave it out. No report was asked for.",
+                pointer="/campaign_ids",
+            )
+
+    def send_times(self) -> dict[str, float | None]:
+        """When each was sent, or is to be: seconds since the epoch; ``None``: it is not."""
+        return {
+            campaign_id: None if is_cancelled(campaign["status"]) else moment(campaign.get("send_time"))
+            for campaign_id, campaign in self.by_id.items()
+        }
+
+    def before(self, most: int) -> list[str]:
+        """The last other sends of the same channels, at most so many of each: ids, the latest first."""
+        channels = list(dict.fromkeys(campaign["channel"] for campaign in self.by_id.values()))
+        found: list[str] = []
+        for channel in channels:
+            others = (one.id for one in last_sends(self._hook, channel) if one.id not in self.by_id)
+            found += islice(others, most)
+        return found
+
+    def rows(self, of: figures.Columns, results: Iterable[Result], known: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The figures of these campaigns as rows.
+
+        :param known: what neither the figures nor the campaigns have, by column.
+        """
+        found = []
+        for result in results:
+            campaign = self.by_id.get(result["groupings"].get("campaign_id") or "")
+            if campaign is not None:
+                about = self._about(campaign, result["groupings"].get("campaign_message_id") or "")
+                found.append(figures.row(of, result, {**known, **about}))
+        return found
+
+    def _about(self, campaign: Mapping[str, Any], message_id: str) -> dict[str, Any]:
+        message: Mapping[str, Any] = next((one for one in campaign["messages"] if one["id"] == message_id), {})
+        if campaign["channel"] == "email" and message_id not in self._templates:
+            self._templates[message_id] = self._template_of(message_id)
+        return {
+            "campaign_name": campaign.get("name"),
+            "subject": ((message.get("definition") or {}).get("content") or {}).get("subject"),
+            "template_id": self._templates.get(message_id),
+            "send_time": campaign.get("send_time"),
+        }
+
+    def _template_of(self, message_id: str) -> str | None:
+        try:
+            return self._hook.get_template_id_of_message(message_id)
+        except KlaviyoNotFoundError:
+            return None
