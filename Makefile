@@ -32,7 +32,7 @@ FAST := $(PYTEST) --numprocesses 2 --dist worksteal
 LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix proof bench lint format lock screenshots clean
+.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof bench lint format lock screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with 
 test-matrix: $(READY)  ## Run the fast tests on each supported Airflow, each with what was current at its release
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group matrix
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --report .nox/report.json -- $(OLDEST_TESTS)
+
+test-cluster: $(READY)  ## Run 60 campaigns on a cluster whose parts are killed on the way: Celery, Redis and PostgreSQL
+	@scripts/programs.sh redis-server:redis-server pg_ctlcluster:postgresql
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --group cluster
+	@$(BIN)/python -m proof.cluster
 
 proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000 random plans, kills of a real Airflow
 	@$(BIN)/python -m proof --exhaustive

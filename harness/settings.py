@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LOCKED = 60
@@ -89,9 +89,53 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
         "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }
-    env = {
+    return as_environment(options) | {
+        "AIRFLOW_HOME": str(home.resolve()),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def cluster(home: Path, port: int, dags_folders: Sequence[Path], database: str, broker: str) -> dict[str, str]:
+    """Return the same for a cluster on Celery, PostgreSQL and Redis, which has one API server.
+
+    What a killed worker had fetched is queued again after 45 s; by default, that takes ten minutes.
+
+    :param database: the part of its URL behind ``://``.
+    :param broker: URL of Celery's.
+    """
+    options: dict[str, dict[str, object]] = {
+        "core": {"executor": "CeleryExecutor", "parallelism": 32, "max_active_tasks_per_dag": 64},
+        "database": {"sql_alchemy_conn": f"postgresql+psycopg2://{database}"},
+        "celery": {
+            "broker_url": broker,
+            "result_backend": f"db+postgresql://{database}",
+            "worker_concurrency": 4,
+        },
+        "logging": {"base_log_folder": home.resolve() / "logs"},
+        "scheduler": {
+            "task_instance_heartbeat_sec": 5,
+            "task_instance_heartbeat_timeout": 30,
+            "task_instance_heartbeat_timeout_detection_interval": 5,
+            "task_queued_timeout": 45,
+            "task_queued_timeout_check_interval": 10,
+            "orphaned_tasks_check_interval": 15,
+            "trigger_timeout_check_interval": 5,
+            "scheduler_health_check_threshold": 30,
+        },
+        "triggerer": {"job_heartbeat_sec": 5, "triggerer_health_check_threshold": 30},
+        "workers": {"min_heartbeat_interval": 5},
+    }
+    return local(home, port, port, dags_folders) | as_environment(options)
+
+
+def as_environment(options: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Return settings as environment variables.
+
+    :param options: by section and name.
+    """
+    return {
         f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
         for section, values in options.items()
         for name, value in values.items()
     }
-    return env | {"AIRFLOW_HOME": str(home.resolve()), "NO_PROXY": "127.0.0.1,localhost", "PYTHONUNBUFFERED": "1"}

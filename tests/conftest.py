@@ -19,6 +19,7 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from airflow_provider_klaviyo.sandbox.served import Timing
+from tests.support.redis import REDIS, start_redis
 from tests.support.sandbox import Klaviyo
 
 settings.register_profile("no deadline", deadline=None)
@@ -110,3 +111,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: klaviyo-plugin\nVersion: 1\n")
     about.joinpath("entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis server of the tests' own. Where it is not installed, the test is skipped."""
+    if not REDIS:
+        pytest.skip("redis-server is not on the PATH")
+    with tempfile.TemporaryDirectory() as directory:
+        server = start_redis(Path(directory))
+        try:
+            yield f"unix://{directory}/socket"
+        finally:
+            server.kill()
+            server.wait()

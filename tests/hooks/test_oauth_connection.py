@@ -270,3 +270,25 @@ def test_no_error_and_no_repr_of_an_app_shows_its_secrets() -> None:
         with pytest.raises(KlaviyoApiError) as caught:
             read(**fields)
         assert not any(secret in str(caught.value) + repr(caught.value) for secret in SECRETS)
+
+
+def test_the_redis_of_the_rate_limit_shares_tokens_between_hosts(
+    connect_app: ConnectApp, klaviyo: Klaviyo, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    connect_app(oauth_refresh_token=REFRESH_TOKEN, rate_limit={"redis": redis_url})
+    for host in ("one", "two"):
+        monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / host))
+        monkeypatch.setattr(oauth, "_shared", {})
+        KlaviyoHook().get_campaign(DRAFT_EMAIL)
+    assert refreshes(klaviyo) == 1
+
+
+def test_without_a_cache_redis_has_no_token(
+    connect_app: ConnectApp, klaviyo: Klaviyo, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate_limit = {"redis": redis_url}
+    connect_app(oauth={"refresh_token": REFRESH_TOKEN, "cache": False}, rate_limit=rate_limit)
+    for _ in range(2):
+        monkeypatch.setattr(oauth, "_shared", {})
+        KlaviyoHook().get_campaign(DRAFT_EMAIL)
+    assert refreshes(klaviyo) == 2

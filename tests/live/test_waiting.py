@@ -156,20 +156,21 @@ def test_a_campaign_that_ends_updates_an_asset_also_while_the_triggerer_is_down(
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(2400)
 def test_a_thousand_waits_cost_ten_requests_a_round(waiting: LocalAirflow, account: Account) -> None:
     ids = account.clones(1000)
     waiting.wait_ready(*(f"waiting_part_{part}" for part in range(50)))
     for part in range(50):
         waiting.trigger(f"waiting_part_{part}", conf={"ids": ids[20 * part : 20 * part + 20]})
-    wait_until(lambda: deferred(waiting) == 1000, seconds=200)
-    wait_until(lambda: looked_at(account) >= set(ids), seconds=100)
+    wait_until(lambda: deferred(waiting) == 1000, seconds=900)
+    wait_until(lambda: looked_at(account) >= set(ids), seconds=300)
     time.sleep(30)
     before, held_up = len(lists(account)), blocks(waiting)
     time.sleep(60)
     rounds = (len(lists(account)) - before) / 2
     account.send(*ids)
     sent, asked = time.monotonic(), len(lists(account))
-    wait_until(lambda: deferred(waiting) == 0, seconds=300)
+    wait_until(lambda: deferred(waiting) == 0, seconds=900)
     took, rounds_to_end = time.monotonic() - sent, (len(lists(account)) - asked) / 12
     held_up = blocks(waiting)[len(held_up) :]
     print(f"{rounds} requests a round; the last event {took:.1f} s after the last send; loop held up (s): {held_up}")

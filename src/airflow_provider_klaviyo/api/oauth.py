@@ -1,8 +1,8 @@
 """OAuth: an access token for calls, got and renewed with the refresh token of an authorised app.
 
 Klaviyo lets an app refresh ten times a minute. So an access token is shared: by the clients of this process in memory,
-by the processes of this host in a file (:mod:`airflow_provider_klaviyo.api.tokens`). A process that finds it expired
-refreshes it while the others wait.
+by the processes of this host in a file (:mod:`airflow_provider_klaviyo.api.tokens`), by several hosts in a Redis server
+(:mod:`airflow_provider_klaviyo.api.redis_tokens`). A process that finds it expired refreshes it while the others wait.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
 )
 from airflow_provider_klaviyo.api.message import user_agent
+from airflow_provider_klaviyo.api.redis_tokens import RedisToken
 from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.api.tokens import (
     LONGEST_LIFE,
@@ -41,6 +42,7 @@ from airflow_provider_klaviyo.api.tokens import (
     LockedTooLongError,
     Token,
     TokenFile,
+    TokenStore,
     is_token,
     private_directory,
 )
@@ -139,6 +141,7 @@ class OAuth:
     :param refresh_token: from the app's authorisation by the account.
     :param directories: where to keep the access token for other processes: the first one that can be used. None given:
         every process gets its own.
+    :param redis: URL of the Redis server that keeps it for other hosts; empty if there is none.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class OAuth:
         client_secret: str,
         refresh_token: str,
         directories: Sequence[Path] = (),
+        redis: str = "",
     ) -> None:
         self._where = where
         self._url = f"{base_url}/oauth/token"
@@ -159,6 +163,7 @@ class OAuth:
         secrets = json.dumps([base_url, client_id, client_secret, refresh_token])
         self._name = hashlib.sha256(secrets.encode()).hexdigest()[:32]
         self._shared = _shared.setdefault(self._name, _Shared())
+        self._in_redis = RedisToken(redis, self._name, f"a key from {secrets}") if redis else None
 
     @property
     def counted_as(self) -> str:
@@ -205,41 +210,50 @@ class OAuth:
     def _obtain(self, refused: str | None) -> Token:
         """The token that another process keeps for this one, or a new one. The process's lock is held."""
         with ExitStack() as held:
-            file = self._locked_file(held)
-            kept = [token for token in (file and file.read(), self._shared.token) if token]
+            stores = self._locked_stores(held)
+            kept = [token for token in (*(store.read() for store in stores), self._shared.token) if token]
             token = max(kept, key=lambda token: token.good_until, default=None)
             if not _is_good(token, refused):
                 replaced = token.refresh if token else None
                 token = self._refresh(replaced)
-                is_kept = file is not None and self._keep(file, token)
+                keeping = [store for store in stores if self._keep(store, token)]
                 if token.refresh != replaced:
-                    self._say_replaced(file if is_kept else None)
+                    self._say_replaced(keeping)
         self._shared.token = token
         return token
 
-    def _locked_file(self, held: ExitStack) -> TokenFile | None:
-        """The shared file, its lock held; ``None`` when tokens are not, or cannot be, shared."""
+    def _locked_stores(self, held: ExitStack) -> list[TokenStore]:
+        """Where the token is, or is to be, kept; the first of them is locked. None if it is not, or cannot be, shared.
+
+        With a Redis server there is a copy in this host's file, for the day on which the server is away.
+        """
+        stores: list[TokenStore] = [store for store in (self._in_redis, self._file()) if store]
+        while stores:
+            try:
+                held.enter_context(stores[0].locked(PATIENCE))
+            except LockedTooLongError:
+                raise self._locked_too_long() from None
+            except OSError as error:
+                self._say_unshared(str(error), stores.pop(0).reach)
+            else:
+                break
+        return stores
+
+    def _file(self) -> TokenFile | None:
+        """This host's file; ``None`` when it is not wanted, or there is no place for it."""
         if not self._directories:
             return None
         directory = private_directory(self._directories)
         if directory is None:
             self._say_unshared(f"none of these can be used: {', '.join(map(str, self._directories))}")
             return None
-        file = TokenFile(directory / f"{self._name}.json")
-        try:
-            held.enter_context(file.locked(PATIENCE))
-        except LockedTooLongError:
-            raise self._locked_too_long() from None
-        except OSError as error:
-            self._say_unshared(str(error))
-            return None
-        return file
+        return TokenFile(directory / f"{self._name}.json")
 
-    def _keep(self, file: TokenFile, token: Token) -> bool:
+    def _keep(self, store: TokenStore, token: Token) -> bool:
         try:
-            file.write(token)
+            store.write(token)
         except OSError as error:
-            self._say_unshared(str(error))
+            self._say_unshared(str(error), store.reach)
             return False
         return True
 
@@ -313,23 +327,29 @@ class OAuth:
         code = error if re.fullmatch(r"[a-z_]{1,40}", error) else "unknown"
         return KlaviyoAuthError(f"{what} ({code}). {_HINTS.get(code, _OTHERWISE)}", status=status, code=code)
 
-    def _say_replaced(self, file: TokenFile | None) -> None:
-        if file:
-            kept = f"The new one is kept in {file.path} and used on this host; copy it from there"
+    def _say_replaced(self, keeping: Sequence[TokenStore]) -> None:
+        files = [store.path for store in keeping if isinstance(store, TokenFile)]
+        hosts = "other hosts will fail with 'invalid_grant'"
+        if any(store.reach == "hosts" for store in keeping):
+            hosts = "calls will fail with 'invalid_grant' when Redis has lost it"
+        if files:
+            kept = f"The new one is kept in {files[0]} and used on this host; copy it from there"
         else:
             kept = "The new one is known to this process only and lost with it; authorise the app again"
         log.warning(
             "%s: Klaviyo has replaced the refresh token; the one in the connection may no longer hold. %s and update "
-            "the connection's extra 'oauth_refresh_token', or other hosts will fail with 'invalid_grant'.",
+            "the connection's extra 'oauth_refresh_token', or %s.",
             self._where,
             kept,
+            hosts,
         )
 
-    def _say_unshared(self, why: str) -> None:
+    def _say_unshared(self, why: str, reach: str = "processes") -> None:
         log.warning(
-            "%s: the access token cannot be shared with other processes (%s). Each of them will refresh its own, and "
+            "%s: the access token cannot be shared with other %s (%s). Each of them will refresh its own, and "
             "Klaviyo allows 10 refreshes a minute.",
             self._where,
+            reach,
             why,
         )
 

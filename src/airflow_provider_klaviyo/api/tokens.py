@@ -11,10 +11,10 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 from airflow_provider_klaviyo.api import private
 
@@ -38,6 +38,34 @@ class Token:
     good_until: float
     refresh: str | None = field(default=None, repr=False)
 
+    def as_text(self) -> str:
+        """The token as it is kept."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Token | None:
+        """A token that was kept; ``None`` when it cannot be understood."""
+        try:
+            token = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return _bounded(token) if _is_sound(token) else None
+
+
+class TokenStore(Protocol):
+    """Where one token is kept for other processes.
+
+    :ivar reach: which other ones: ``processes`` of this host, or ``hosts``.
+    """
+
+    reach: str
+
+    def read(self) -> Token | None: ...
+
+    def write(self, token: Token) -> None: ...
+
+    def locked(self, patience: float) -> AbstractContextManager[None]: ...
+
 
 class LockedTooLongError(Exception):
     """Another process does not let go of the lock."""
@@ -49,23 +77,24 @@ class TokenFile:
     :param path: the file, in a directory of :func:`private_directory`.
     """
 
+    reach = "processes"
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> Token | None:
         """What is kept; ``None`` when that is nothing, or nothing that can be understood."""
         try:
-            token = Token(**json.loads(private.read(self.path)))
-        except (OSError, ValueError, TypeError, RecursionError):
+            return Token.from_text(private.read(self.path))
+        except (OSError, ValueError):
             return None
-        return _bounded(token) if _is_sound(token) else None
 
     def write(self, token: Token) -> None:
         """Keep a token; call it with the lock held. A crash leaves the old file or the new one, never half of one.
 
         :raises OSError: it cannot be written; what was kept is still there.
         """
-        private.replace(self.path, json.dumps(asdict(token)), self.path.with_suffix(".new"))
+        private.replace(self.path, token.as_text(), self.path.with_suffix(".new"))
 
     @contextmanager
     def locked(self, patience: float) -> Iterator[None]:

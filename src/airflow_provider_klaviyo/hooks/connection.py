@@ -19,7 +19,7 @@ from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
 from airflow_provider_klaviyo.campaigns.values import check_revision
 from airflow_provider_klaviyo.compat import AirflowNotFoundException, Stats
 from airflow_provider_klaviyo.exceptions import KlaviyoConnectionMissingError
-from airflow_provider_klaviyo.hooks.extra import airflow_home, check_names, pacing, read_safety, shown
+from airflow_provider_klaviyo.hooks.extra import airflow_home, check_names, pacing, read_rate_limit, read_safety, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -45,7 +45,8 @@ def client_settings(connection: Connection, extra: Mapping[str, Any], *, revisio
     check_names(where, extra)
     connect, read = _timeouts(where, extra.get("timeout"))
     base_url = _base_url(where, connection)
-    proof = auth(where, connection, extra, base_url)
+    rate_limit = read_rate_limit(where, extra.get("rate_limit"), base_url)
+    proof = auth(where, connection, extra, base_url, rate_limit.redis if rate_limit else "")
     return ClientSettings(
         auth=proof,
         base_url=base_url,
@@ -53,7 +54,7 @@ def client_settings(connection: Connection, extra: Mapping[str, Any], *, revisio
         connect_timeout=connect,
         read_timeout=read,
         guard=read_safety(where, extra),
-        pacing=pacing(where, extra.get("rate_limit"), base_url, proof),
+        pacing=pacing(where, rate_limit, base_url, proof),
         count=count,
         connection=connection.conn_id,
     )
@@ -154,19 +155,21 @@ def _timeouts(where: str, timeout: Any) -> tuple[float, float]:
     return result["connect"], result["read"]
 
 
-def auth(where: str, connection: Connection, extra: Mapping[str, Any], base_url: str) -> Auth:
+def auth(where: str, connection: Connection, extra: Mapping[str, Any], base_url: str, redis: str = "") -> Auth:
     """OAuth when the extra has a refresh token, else the private key in the password. No message has a secret.
 
     :param where: the connection, as messages name it: ``Connection 'klaviyo_default'``.
     :param extra: the connection's extra, as a mapping.
     :param base_url: scheme and host that the connection is for.
+    :param redis: URL of the server that shares access tokens between hosts, if there is one.
     :raises KlaviyoAuthError: something is missing, or cannot be what it should be.
     :raises KlaviyoValidationError: the extra ``oauth`` is not understood.
     """
     cache = _cache(where, extra.get("oauth"))
     refresh_token = _refresh_token(where, extra)
     if refresh_token:
-        return _oauth(where, connection, base_url, refresh_token, _directories() if cache else ())
+        shared = {"directories": _directories(), "redis": redis} if cache else {}
+        return _oauth(where, connection, base_url, refresh_token, **shared)
     try:
         return PrivateKey(connection.password or "")
     except KlaviyoAuthError as error:
@@ -174,9 +177,7 @@ def auth(where: str, connection: Connection, extra: Mapping[str, Any], base_url:
         raise KlaviyoAuthError(f"{where}: {error}{hint}") from None
 
 
-def _oauth(
-    where: str, connection: Connection, base_url: str, refresh_token: str, directories: tuple[Path, ...]
-) -> Auth:
+def _oauth(where: str, connection: Connection, base_url: str, refresh_token: str, **shared: Any) -> Auth:
     from airflow_provider_klaviyo.api.oauth import OAuth
 
     client_id, client_secret = (connection.login or "").strip(), (connection.password or "").strip()
@@ -201,7 +202,7 @@ def _oauth(
         client_id=client_id,
         client_secret=client_secret,
         refresh_token=refresh_token,
-        directories=directories,
+        **shared,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoValidationError,
 )
 from airflow_provider_klaviyo.api.limits import shared_bookings
-from airflow_provider_klaviyo.api.limits.redis import SCHEMES
 from airflow_provider_klaviyo.api.pacing import Pacing
+from airflow_provider_klaviyo.api.redis_server import SCHEMES, RedisServer
 from airflow_provider_klaviyo.api.request import Request, build
 from airflow_provider_klaviyo.api.text import nearest
 from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, RefusalReason
@@ -226,14 +227,27 @@ def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
     return meaning
 
 
-def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
-    """Return how the calls of a connection are paced; ``None``: not at all.
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How the calls of a connection are to be paced.
+
+    :param share: part of the published limits to use.
+    :param max_wait: seconds that a call waits at most.
+    :param redis: URL of the server that several hosts share; empty if there is none.
+    """
+
+    share: float
+    max_wait: float
+    redis: str
+
+
+def read_rate_limit(where: str, extra: Any, base_url: str) -> RateLimit | None:
+    """Return how the calls of a connection are to be paced; ``None``: not at all.
 
     By default, calls to Klaviyo are paced, and calls to this machine (the sandbox) are not.
 
     :param where: the connection, as messages name it.
     :param extra: the value of ``rate_limit``, ``None`` when it is not given.
-    :param proof: what the calls prove themselves with: a key, whose account is counted, or an OAuth app.
     :raises KlaviyoValidationError: the value is not understood.
     """
     is_given = extra is not None and extra != ""
@@ -248,11 +262,44 @@ def pacing(where: str, extra: Any, base_url: str, proof: Auth) -> Pacing | None:
     is_url = isinstance(redis, str) and redis.partition("://")[0] in SCHEMES
     if None in numbers.values() or not (redis == "" or is_url):
         raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {MEANING}.", pointer="rate_limit")
+    if redis:
+        try:
+            RedisServer(redis)
+        except KlaviyoValidationError as error:
+            raise KlaviyoValidationError(
+                f"{where}: extra 'rate_limit': {error.message}", pointer="rate_limit"
+            ) from None
+    return RateLimit(**numbers, redis=redis)
+
+
+def pacing(where: str, rate_limit: RateLimit | None, base_url: str, proof: Auth) -> Pacing | None:
+    """Return what paces the calls of a connection.
+
+    :param where: the connection, as messages name it.
+    :param rate_limit: how.
+    :param proof: what the calls prove themselves with: a key, whose account is counted, or an OAuth app.
+    :raises KlaviyoValidationError: a value cannot be used.
+    """
+    if rate_limit is None:
+        return None
     home = airflow_home() / "klaviyo-limits"
-    by_account = isinstance(proof, PrivateKey)
+    with _naming(where):
+        return Pacing(
+            proof.counted_as,
+            base_url,
+            shared_bookings(rate_limit.redis or str(home / "budget.sqlite")),
+            home / "accounts",
+            by_account=isinstance(proof, PrivateKey),
+            share=rate_limit.share,
+            max_wait=rate_limit.max_wait,
+        )
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """An error raised in this block names the connection and the extra."""
     try:
-        bookings = shared_bookings(redis or str(home / "budget.sqlite"))
-        return Pacing(proof.counted_as, base_url, bookings, home / "accounts", by_account=by_account, **numbers)
+        yield
     except KlaviyoValidationError as error:
         raise KlaviyoValidationError(f"{where}: extra 'rate_limit': {error.message}", pointer="rate_limit") from None
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,37 +11,6 @@ import pytest
 from airflow_provider_klaviyo.api.limits.bookings import Bookings, MemoryBookings
 from airflow_provider_klaviyo.api.limits.redis import RedisBookings
 from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
-
-REDIS = shutil.which("redis-server")
-
-
-def start_redis(directory: Path) -> subprocess.Popen[bytes]:
-    """A Redis server that listens on ``directory/socket`` only and keeps nothing on disk."""
-    assert REDIS, "this test needs redis-server on the PATH"
-    server = subprocess.Popen(
-        [REDIS, "--port", "0", "--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no"],
-        cwd=directory,
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 10
-    while not (directory / "socket").exists():
-        assert server.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return server
-
-
-@pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    if not REDIS:
-        pytest.skip("redis-server is not on the PATH")
-    with tempfile.TemporaryDirectory() as directory:
-        server = start_redis(Path(directory))
-        try:
-            yield f"unix://{directory}/socket"
-        finally:
-            server.kill()
-            server.wait()
 
 
 @pytest.fixture(params=["sqlite", "redis"])

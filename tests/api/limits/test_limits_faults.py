@@ -24,8 +24,8 @@ from airflow_provider_klaviyo.api.limits.bookings import FallbackBookings
 from airflow_provider_klaviyo.api.limits.redis import RedisBookings
 from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
-from tests.api.limits.conftest import REDIS, start_redis
 from tests.api.limits.operation import operation
+from tests.support.redis import REDIS, start_redis
 
 LOGGER = "airflow_provider_klaviyo.api.limits"
 TWO_PER_MINUTE = operation(Limits(burst=2, steady=2))

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from airflow_provider_klaviyo.api.limits.bookings import Bookings, FallbackBookings, MemoryBookings
 from airflow_provider_klaviyo.api.limits.budget import Budget
-from airflow_provider_klaviyo.api.limits.redis import SCHEMES, RedisBookings
+from airflow_provider_klaviyo.api.limits.redis import RedisBookings
 from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
+from airflow_provider_klaviyo.api.redis_server import SCHEMES
 
 __all__ = ["Bookings", "Budget", "MemoryBookings", "shared_bookings"]
 

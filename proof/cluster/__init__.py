@@ -1,0 +1,1 @@
+"""Lifecycles at once on a cluster whose parts are killed, through one account's limits."""

@@ -1,0 +1,26 @@
+"""A Redis server of the tests' own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+REDIS = shutil.which("redis-server")
+
+
+def start_redis(directory: Path) -> subprocess.Popen[bytes]:
+    """A Redis server that listens on ``directory/socket`` only and keeps nothing on disk."""
+    assert REDIS, "this test needs redis-server on the PATH"
+    server = subprocess.Popen(
+        [REDIS, "--port", "0", "--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no"],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 10
+    while not (directory / "socket").exists():
+        assert server.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return server
