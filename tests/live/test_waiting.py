@@ -21,9 +21,6 @@ from tests.support.airflow_versions import since_airflow
 pytestmark = since_airflow("3.3", "start_from_trigger")
 
 DAGS = Path(__file__).parent / "waiting_dags"
-TIMEOUT = 45
-"""Of the DAG ``waiting_deadline``, in seconds."""
-
 SOURCE = "01H5QQV9F57XJHJDMD86RX4QM5"
 
 

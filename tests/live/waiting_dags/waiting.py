@@ -35,7 +35,7 @@ with DAG("waiting_from_trigger", schedule=None, params={"ids": []}):
 
 with DAG("waiting_deadline", schedule=None, params={"ids": []}):
     KlaviyoCampaignStatusSensor(
-        task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=45
+        task_id="wait", campaign_id="{{ params.ids[0] }}", start_from_trigger=True, poke_interval=2, timeout=75
     )
 
 with DAG("waiting_audience", schedule=None):
