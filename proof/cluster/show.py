@@ -50,6 +50,7 @@ class Blow:
 class Outcome:
     """What came of a show.
 
+    :param names: of the lifecycles' runs, and of their campaigns.
     :param states: of each run, by its name.
     :param seconds: until the last run ended.
     :param calls: answered ones, by operation.
@@ -60,6 +61,7 @@ class Outcome:
 
     lifecycles: int
     rows: int
+    names: list[str] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     blows: list[Blow] = field(default_factory=list)
@@ -76,17 +78,16 @@ class Outcome:
 
     def _wrong(self) -> Iterator[str]:
         assert self.ledger is not None
-        names = [name for name in self.states if not name.startswith(AUDIENCE)]
         made, sent = Counter(self.ledger.made), Counter(row["name"] for row in self.ledger.deliveries)
         accepted = Counter(self.ledger.accepted)
-        for name in names:
+        for name in self.names:
             if made[name] != 1:
                 yield f"{name}: {made[name]} campaigns"
             if sent[name] != 1:
                 yield f"{name}: {sent[name]} sends"
         yield from (f"{name}: ended {state}" for name, state in self.states.items() if state != "success")
         yield from (f"campaign {name}: {times} sends accepted" for name, times in accepted.items() if times > 1)
-        yield from (f"a campaign of nobody: {name}" for name in made if name not in names)
+        yield from (f"a campaign of nobody: {name}" for name in made if name not in self.names)
         if self.throttled:
             yield f"{self.throttled} calls were answered 429"
         if self.profiles != self.rows:
@@ -133,8 +134,8 @@ class Show:
         self._control.post(f"{self._url}/sandbox/reset").raise_for_status()
         began = time.monotonic()
         list_id = self._begin_audience() if outcome.rows else None
-        for _ in range(outcome.lifecycles):
-            outcome.states[self._airflow.trigger(LIFECYCLE)] = "queued"
+        outcome.names = [self._airflow.trigger(LIFECYCLE) for _ in range(outcome.lifecycles)]
+        outcome.states |= dict.fromkeys(outcome.names, "queued")
         to_come = dict(blows)
         told = 0.0
         while not self._have_ended():
@@ -143,9 +144,8 @@ class Show:
                 break
             sends = len(self._control.get(f"{self._url}/sandbox/sends").json())
             for part, share in list(to_come.items()):
-                if sends >= share * outcome.lifecycles and not self._down:
+                if sends >= share * outcome.lifecycles and not self._down and self._kill(part, outcome.seconds, sends):
                     del to_come[part]
-                    self._kill(part, outcome.seconds, sends)
             self._restart()
             if outcome.seconds - told >= 15:
                 told = outcome.seconds
@@ -176,16 +176,19 @@ class Show:
 
     # --- blows ------------------------------------------------------------------------------------------------------
 
-    def _kill(self, part: str, after: float, sends: int) -> None:
-        """Kill a part with all that it runs, and note what that was."""
+    def _kill(self, part: str, after: float, sends: int) -> bool:
+        """Kill a part with all that it runs, and note what that was. A worker that runs nothing is not killed yet."""
         members = set(session_members([self._airflow.pid(part)]))
         assert members, f"{part} has no process to kill"
         answer = self._airflow.get("/dags/~/dagRuns/~/taskInstances", state=["running"], limit=1000)
         busy = [task for task in answer["task_instances"] if task["pid"] in members]
+        if part.startswith("worker") and not busy:
+            return False
         self._airflow.kill(part, signal.SIGKILL)
         self._down[part] = time.monotonic() + DOWN
         self._outcome.blows.append(Blow(part, after, sends, len(busy)))
         self._tell(f"{after:4.0f} s: killed {part} after {sends} sends, and {len(busy)} tasks with it")
+        return True
 
     def _restart(self) -> None:
         for part, until in list(self._down.items()):
