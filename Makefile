@@ -31,6 +31,10 @@ PYTEST := python -m pytest -q -p tests.support.progress -o console_output_style=
 FAST := $(PYTEST) --numprocesses 2 --dist worksteal
 LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 
+# Two Airflows on two cores may want for time: a live test that fails beside another one is run again, alone, and fails
+# for good if it fails then. Both outcomes are shown.
+ALONE := $(PYTEST) --last-failed --last-failed-no-failures none
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof bench lint format lock screenshots clean
 
@@ -44,7 +48,8 @@ test: $(READY)  ## Run the tests but the thorough ones: some 20 minutes
 	@echo "1 of 2: the fast tests, some 8 minutes"
 	@$(BIN)/$(FAST) -m "not live and not thorough" || { echo "make test: FAILED in the fast tests"; exit 1; }
 	@echo "2 of 2: the tests with a real Airflow, some 11 minutes"
-	@$(BIN)/$(LIVE) -m "live and not thorough" || { echo "make test: FAILED in the live tests"; exit 1; }
+	@$(BIN)/$(LIVE) -m "live and not thorough" || { echo "Again, alone:"; $(BIN)/$(ALONE) -m live; } || \
+		{ echo "make test: FAILED in the live tests"; exit 1; }
 	@echo "make test: passed, fast and live; make test-all runs the thorough ones too"
 
 test-all: $(READY)  ## Run all tests, the thorough ones too: some 40 minutes
@@ -56,14 +61,14 @@ test-fast: $(READY)  ## Run all tests without an Airflow that runs
 	@$(BIN)/$(FAST) -m "not live"
 
 test-live: $(READY)  ## Run all tests with a real Airflow
-	@$(BIN)/$(LIVE) -m live
+	@$(BIN)/$(LIVE) -m live || { echo "Again, alone:"; $(BIN)/$(ALONE) -m live; }
 
 test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
 	@$(OLDEST)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)
 
 test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
 	@$(NEXT)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)
-	@$(NEXT)/$(LIVE) -m live $(STORIES)
+	@$(NEXT)/$(LIVE) -m live $(STORIES) || { echo "Again, alone:"; $(NEXT)/$(ALONE) -m live $(STORIES); }
 
 test-matrix: $(READY)  ## Run the fast tests on each supported Airflow, each with what was current at its release
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group matrix

@@ -41,7 +41,7 @@ class Cluster(ManagedAirflow):
     def __init__(self, home: Path, *dags_folders: Path) -> None:
         port, self._redis_port, self._postgres_port = free_port(), free_port(), free_port()
         self.budget_url = f"redis://127.0.0.1:{self._redis_port}/1"
-        self.warehouse = {
+        self.warehouse: dict[str, Any] = {
             "conn_type": "postgres",
             "host": "127.0.0.1",
             "port": self._postgres_port,

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-LATE = 15
+LATE = 20
 """Seconds without a heartbeat after which a scheduler counts as dead. Its tasks are then taken from it, also if it is
 alive and only late, as it is on a machine with more to do than it can: with 5 s, tasks were begun fifty times."""
 
@@ -40,7 +40,7 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
     """Return the environment of all components.
 
     Airflow's defaults suit production: a dead triggerer is noticed after 30 s, a dead worker after 300 s. Here it is
-    5 s and 15 s, and a task that is killed has ended after 10 s, 5 s for each of two signals: on Airflow 3.4 it has
+    8 s and 15 s, and a task that is killed has ended after 10 s, 5 s for each of two signals: on Airflow 3.4 it has
     60 s for each by default, and the scheduler of 3.4.0b2 ends if it takes a cleared task for dead. Cron schedules
     are off, so that only what was triggered runs.
     """
@@ -89,7 +89,7 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
             "trigger_timeout_check_interval": 1,
             "enable_health_check": False,
         },
-        "triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 5},
+        "triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 8},
         "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from airflow_provider_klaviyo.api.operations import operations
 from proof.cluster.show import Outcome
+
+SHARE = 0.9
+"""Of Klaviyo's limits, that a connection uses by default."""
 
 
 def report(outcome: Outcome) -> str:
@@ -26,7 +30,23 @@ def report(outcome: Outcome) -> str:
     lines += [f"| {what} | {f'{number:,}' if isinstance(number, int) else number} |" for what, number in facts]
     lines += ["", "| killed | after | sends so far | tasks that ended with it |", "|---|---:|---:|---:|"]
     lines += [f"| {blow.part} | {blow.after:.0f} s | {blow.sends} | {blow.busy} |" for blow in outcome.blows]
+    lines += ["", "| operation | calls a lifecycle | calls a minute that the budget allows | lifecycles an hour |"]
+    lines += ["|---|---:|---:|---:|"]
+    lines += [
+        f"| `{name}` | {calls:.1f} | {allowed:.0f} | {allowed / calls * 60:,.0f} |"
+        for name, calls, allowed in bounds(outcome)
+    ]
     return "\n".join(lines)
+
+
+def bounds(outcome: Outcome) -> list[tuple[str, float, float]]:
+    """Each operation of a lifecycle: calls a lifecycle, and calls a minute that the budget allows. Scarcest first."""
+    found = []
+    for name, number in outcome.calls.items():
+        if name in operations() and _is_of_campaigns(name):
+            limits = operations()[name].limits
+            found.append((name, number / outcome.lifecycles, min(limits.steady, limits.burst * 60) * SHARE))
+    return sorted(found, key=lambda bound: bound[2] / bound[1])
 
 
 def row(outcome: Outcome) -> str:
@@ -37,6 +57,8 @@ def row(outcome: Outcome) -> str:
 
 def per_lifecycle(outcome: Outcome) -> float:
     """Calls a lifecycle, without those of the audience."""
-    others = ("import", "list", "profile")
-    calls = sum(number for name, number in outcome.calls.items() if not any(other in name for other in others))
-    return calls / outcome.lifecycles
+    return sum(number for name, number in outcome.calls.items() if _is_of_campaigns(name)) / outcome.lifecycles
+
+
+def _is_of_campaigns(operation: str) -> bool:
+    return not any(other in operation for other in ("import", "list", "profile"))
