@@ -2,8 +2,8 @@
 
     python -m scripts.docs_site
 
-Fails on a page that is not in the navigation, on a link or an anchor that leads nowhere, and on a page that asks another
-host for a script, a style, a font or a picture.
+Fails on a page that is not in the navigation, on a link or an anchor that leads nowhere, and on a page that asks
+another host for a script, a style, a font or a picture.
 """
 
 from __future__ import annotations

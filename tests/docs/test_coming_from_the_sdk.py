@@ -124,7 +124,9 @@ def test_each_row_is_run() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
 @pytest.mark.parametrize("made_with", ["SDK", "this package"])
-def test_as_many_are_made_and_sent_as_the_table_has_it(row: Any, made_with: str, klaviyo: Klaviyo, connect: Any) -> None:
+def test_as_many_are_made_and_sent_as_the_table_has_it(
+    row: Any, made_with: str, klaviyo: Klaviyo, connect: Any
+) -> None:
     connect(klaviyo.url, password="pk_of_the_reader")
     what, *numbers = row
     way: Way = WithSdk() if made_with == "SDK" else WithThisPackage()
