@@ -98,7 +98,7 @@ lock: $(TOOLS)  ## Resolve the dependencies anew into requirements.lock and requ
 		$(addprefix --exclude-newer-package ,$(addsuffix =2100-01-01,$(NEWER_THAN_OLDEST))) \
 		--output-file requirements-oldest.lock pyproject.toml
 
-docs: $(READY)  ## Build the site of the documentation into build/site
+docs: $(TOOLS)  ## Build the site of the documentation into build/site
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
 	@$(BIN)/python -m scripts.docs_site
 
