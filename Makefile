@@ -36,7 +36,7 @@ LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 ALONE := $(PYTEST) --last-failed --last-failed-no-failures none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof bench lint format lock screenshots clean
+.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof bench lint format lock docs screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,10 @@ lock: $(TOOLS)  ## Resolve the dependencies anew into requirements.lock and requ
 	@$(COMPILE) --constraints requirements-oldest.in --exclude-newer $(OLDEST_IS_FROM) \
 		$(addprefix --exclude-newer-package ,$(addsuffix =2100-01-01,$(NEWER_THAN_OLDEST))) \
 		--output-file requirements-oldest.lock pyproject.toml
+
+docs: $(TOOLS)  ## Build the site of the documentation into build/site
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
+	@$(BIN)/python -m scripts.docs_site
 
 screenshots: $(READY)  ## Take the pictures in docs/images (needs Chromium)
 	@$(BIN)/python -m scripts.screenshot

@@ -15,6 +15,8 @@ Say = Callable[[str], None]
 """Tells of progress, one line at a time."""
 
 INTRODUCTION = """\
+How fast this package is and what it costs, beside Klaviyo's SDK, other providers and other limiters.
+
 Written by `make bench` (`python -m benchmarks`); no figure is edited by hand. Each section says what was measured,
 against whom, when, and which goals were met. Ratios compare measurements of the same run; CPU is processor time of the
 measured process alone. `python -m benchmarks --only NAME --output FILE` measures one section and keeps the others.

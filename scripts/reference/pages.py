@@ -237,7 +237,8 @@ PAGES = (
     Page(
         "errors.md",
         "Errors",
-        "All are raised on purpose, can be pickled, and name the field, the value, what is allowed and what to do.",
+        "Each error that this package raises: what happened, if Airflow tries again, what to do. All can be pickled, "
+        "and name the field, the value, what is allowed and what to do.",
         (Section("exceptions", title="The classes", members=True),),
         tables="errors",
     ),
