@@ -1,4 +1,5 @@
-"""Write ``docs/reference``: each public name with its parameters, as the docstrings have them.
+"""Write ``docs/reference``: each public name with its parameters, as the docstrings have them; and what the registry of
+Airflow's providers reads of them.
 
     python -m scripts.reference
 
@@ -7,6 +8,7 @@ What is public is said once, in :mod:`scripts.reference.pages`.
 
 from __future__ import annotations
 
+from scripts.reference import registry
 from scripts.reference.pages import FOLDER
 from scripts.reference.render import rendered
 
@@ -18,6 +20,7 @@ def main() -> None:
     for name, text in rendered().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(f"{name}: {text.count(chr(10))} lines")
+    registry.FILE.write_text(registry.registry(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 if Version("3.1") > AIRFLOW:
     pytest.skip("the reference has the operator of approvals: since Airflow 3.1", allow_module_level=True)
 
+from scripts.reference import registry
 from scripts.reference.docstrings import parse
 from scripts.reference.pages import FOLDER, PAGES, is_shown
 from scripts.reference.render import rendered
@@ -64,6 +65,10 @@ def section(file: str, name: str) -> str:
 def test_the_pages_are_as_the_docstrings_have_it() -> None:
     written = {page.name: page.read_text(encoding="utf-8") for page in REFERENCE}
     assert written == rendered(), "run: python -m scripts.reference"
+
+
+def test_the_registry_of_providers_reads_the_same() -> None:
+    assert registry.FILE.read_text(encoding="utf-8") == registry.registry(), "run: python -m scripts.reference"
 
 
 @pytest.mark.parametrize("module", sorted(set(modules())))
