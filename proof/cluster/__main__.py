@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
-from proof.cluster.report import report, row
+from proof.cluster.picture import picture
+from proof.cluster.report import hourly, limit, report, row
 from proof.cluster.show import BLOWS, Show, cluster
 
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lifecycles", type=int, default=60, help="at once (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=160_000, help="of the table, in 8 parts (default: %(default)s)")
     parser.add_argument("--curve", type=int, nargs="+", metavar="N", help="numbers of lifecycles at once")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where to draw the curve, as SVG")
     options = parser.parse_args(argv)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     home = Path(tempfile.mkdtemp(prefix="klaviyo-cluster-"))
@@ -39,10 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         cluster(home, sandbox.url, at_once=max(options.curve or [options.lifecycles])) as airflow,
     ):
         if options.curve:
+            points = []
             for number in options.curve:
                 outcome = Show(airflow, sandbox.url, number, 0, _tell).run(blows={})
                 print(row(outcome), flush=True)
+                points.append((number, hourly(outcome)))
                 wrong += outcome.wrong
+            if options.picture:
+                options.picture.write_text(picture(points, limit(outcome)), encoding="utf-8")
         else:
             outcome = Show(airflow, sandbox.url, options.lifecycles, options.rows, _tell).run(blows=BLOWS)
             print(report(outcome))

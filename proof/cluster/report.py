@@ -51,8 +51,18 @@ def bounds(outcome: Outcome) -> list[tuple[str, float, float]]:
 
 def row(outcome: Outcome) -> str:
     """One row of the curve: lifecycles at once, seconds, lifecycles an hour, calls a lifecycle."""
-    hourly = outcome.lifecycles / outcome.seconds * 3600
-    return f"| {outcome.lifecycles} | {outcome.seconds:.0f} | {hourly:,.0f} | {per_lifecycle(outcome):.1f} |"
+    return f"| {outcome.lifecycles} | {outcome.seconds:.0f} | {hourly(outcome):,.0f} | {per_lifecycle(outcome):.1f} |"
+
+
+def hourly(outcome: Outcome) -> float:
+    """Lifecycles an hour, at the pace that was seen."""
+    return outcome.lifecycles / outcome.seconds * 3600
+
+
+def limit(outcome: Outcome) -> float:
+    """Lifecycles an hour that Klaviyo's limits allow one account."""
+    _, calls, allowed = bounds(outcome)[0]
+    return allowed / calls * 60
 
 
 def per_lifecycle(outcome: Outcome) -> float:
