@@ -28,7 +28,7 @@ def picture(points: Sequence[tuple[int, float]], limit: float) -> str:
         ' font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         '<g fill="#444" stroke="none">',
-        f'<text x="{LEFT}" y="22" font-size="15" fill="#111">Lifecycles an hour, one account</text>',
+        f'<text x="{LEFT}" y="22" font-size="15" fill="#111">Campaigns an hour, one account</text>',
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 10}" text-anchor="end">begun at once</text>',
     ]
     for y in range(0, int(top), step):
