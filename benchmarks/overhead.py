@@ -24,7 +24,10 @@ PAGES = (20, 100)
 BATCHES, CALLS = 12, 50
 QUICK_BATCHES, QUICK_CALLS = 2, 5
 TASKS, QUICK_TASKS = 9, 1
-GOAL = 1 / 5
+ONE, MANY, TASK_CALL = "get_campaign", f"get_campaigns, {PAGES[-1]} rows", "a task's only call"
+GOALS = ((ONE, REQUESTS, 1.2), (MANY, REQUESTS, 0.8), (TASK_CALL, SDK, 0.3))
+"""What a call of ours may cost at most, as a share of whose."""
+
 FILTER = "and(equals(messages.channel,'email'),contains(name,'Of {size} '))"
 
 TASK = {
@@ -52,9 +55,10 @@ CPU time of the same call, made again and again over one open connection by `Kla
 limits and pacing off, sandbox in another process: medians of {batches} batches of {calls} calls, in turns. What had
 been loaded before is frozen for the garbage collector, whose passes over it would be charged to the one that runs into
 them. What both stand on is shown bare, with nothing but `json.loads` on top: requests (ours), sending a request made
-beforehand, and urllib3 (both). No client costs less than its library; what is above that is its own. *A task's only
-call* is what one task pays: a fresh interpreter that has Airflow's task SDK loaded imports the hook (or Klaviyo's SDK),
-reads the Airflow connection, connects and calls once; best of {tasks}.
+beforehand, and urllib3 (both). What is above that is the client's own; ours decodes with msgspec, which Airflow ships,
+and which takes less time than `json.loads`. *A task's only call* is what one task pays: a fresh interpreter that has
+Airflow's task SDK loaded imports the hook (or Klaviyo's SDK), reads the Airflow connection, connects and calls once;
+best of {tasks}.
 """
 
 Call = Callable[[], object]
@@ -104,7 +108,7 @@ def callers(base_url: str) -> Mapping[str, Mapping[str, Call]]:
         SDK: lambda: sdk.Campaigns.get_campaign(SOURCE).data,
         **bare(f"/api/campaigns/{SOURCE}"),
     }
-    return {"get_campaign": one} | {f"get_campaigns, {size} rows": page(size) for size in PAGES}
+    return {ONE: one} | {f"get_campaigns, {size} rows": page(size) for size in PAGES}
 
 
 def per_call(call: Call, times: int) -> float:
@@ -148,12 +152,13 @@ def section(quick: bool, say: Say) -> Section:
         for what, calls in callers(url(http)).items():
             found[what] = medians(calls, batches, times)
             say(f"{what}: {', '.join(f'{name} {value:.2f} ms' for name, value in found[what].items())}")
-        found["a task's only call"] = only_call(http, tasks)
-        say("a task's only call")
+        found[TASK_CALL] = only_call(http, tasks)
+        say(TASK_CALL)
     rows, goals = [], []
     for what, taken in found.items():
         rows += [[what, by, f"{value:.2f}", f"{value / taken[SDK]:.2f}"] for by, value in taken.items()]
-        ratio = taken[OURS] / taken[SDK]
-        goals.append(Goal(f"{what}: at most 1/5 of the SDK's CPU", f"{ratio:.2f}", ratio <= GOAL))
+    for what, peer, most in GOALS:
+        ratio = found[what][OURS] / found[what][peer]
+        goals.append(Goal(f"{what}: at most {most:g} x the CPU of {peer}", f"{ratio:.2f} x", ratio <= most))
     about = ABOUT.format(sdk=version("klaviyo-api"), batches=batches, calls=times, tasks=tasks)
     return Section(about, table(["call", "by", "CPU, ms", "of the SDK's"], rows), goals)

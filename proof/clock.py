@@ -148,6 +148,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._idle)
         return future
 
+    async def shutdown_default_executor(self, *arguments: Any) -> None:
+        """Threads end in real time; since Python 3.12 they are given a time-out that must not be skipped to."""
+        self.busy += 1
+        try:
+            await super().shutdown_default_executor(*arguments)
+        finally:
+            self.busy -= 1
+
     def _idle(self, future: Any) -> None:
         self.busy -= 1
 

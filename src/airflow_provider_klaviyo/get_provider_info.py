@@ -11,8 +11,9 @@ DOCUMENTATION = "https://github.com/airflow-provider-klaviyo/airflow-provider-kl
 def get_provider_info() -> dict[str, Any]:
     """The provider's metadata.
 
-    Airflow renders the connection form from it without importing the hook. A name that differs from the
-    distribution's, or a break of Airflow's schema, would stop the discovery of *all* providers: tests check both.
+    Airflow 3.3 and later renders the connection form from it without importing the hook; 3.2 imports all hooks of all
+    providers for that. A name that differs from the distribution's, or a break of Airflow's schema, would stop the
+    discovery of *all* providers: tests check both.
     """
     package = "airflow_provider_klaviyo"
     return {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_klaviyo.api.document import Answer, Document, read, retry_after
-from airflow_provider_klaviyo.api.errors import KlaviyoApiError
+from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoTransientError
 from airflow_provider_klaviyo.api.request import absolute_url, build
 
 JSON = st.recursive(
@@ -49,6 +51,67 @@ def test_json_nested_without_end_is_not_a_crash() -> None:
     deep = b"[" * 200_000
     with pytest.raises(KlaviyoApiError):
         read(build("get_lists"), Answer(200, {}, deep))
+
+
+ANYTHING = JSON | st.floats() | st.integers(-(10**30), 10**30) | st.dictionaries(st.text(), st.floats(), max_size=3)
+
+
+@given(ANYTHING)
+@example(float("nan"))
+@example(float("-inf"))
+@example(2**64)
+@example(-0.0)
+@example("\ud800")
+@example("\0")
+def test_what_is_read_is_what_was_written(value: Any) -> None:
+    assert repr(taken(json.dumps({"data": value}).encode())) == repr(value)
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-32-be"])
+def test_a_body_is_read_in_each_coding_of_json(coding: str) -> None:
+    assert taken('{"data": "é"}'.encode(coding)) == "é"
+
+
+def test_numbers_that_are_too_large_and_half_characters_are_read_and_the_last_of_two_names_counts() -> None:
+    assert taken(b'{"data": 1e400}') == float("inf")
+    assert taken(b'{"data": "\xed\xa0\x80"}') == "\ud800"
+    assert taken(b'{"data": 1, "data": 2}') == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"data": 1',
+        b'{"data": 1} 2',
+        b'{"data": 01}',
+        b'{"data": "\xff"}',
+        b'{"data": "\t"}',
+        b'{"data": ' + b"9" * 5000 + b"}",
+        b"<html>",
+        b"NaN",
+    ],
+    ids=["cut", "more", "zero", "not UTF-8", "tab", "5,000 digits", "HTML", "NaN"],
+)
+def test_what_is_not_a_json_object_is_not_in_klaviyos_format(content: bytes) -> None:
+    with pytest.raises(KlaviyoTransientError, match="answered 200 with something that is not in its format"):
+        taken(content)
+
+
+def test_it_is_read_without_msgspec_too() -> None:
+    code = """
+import sys
+sys.modules["msgspec"] = None
+from airflow_provider_klaviyo.api.document import Answer, read
+from airflow_provider_klaviyo.api.request import build
+print(read(build("get_campaigns"), Answer(200, {}, b'{"data": [NaN, 1]}')).body)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{'data': [nan, 1]}"
+
+
+def taken(content: bytes) -> Any:
+    """The ``data`` of a success with that body."""
+    return read(build("get_campaigns"), Answer(200, {}, content)).body["data"]
 
 
 @given(st.text(max_size=30))

@@ -16,15 +16,23 @@ from tests.support.airflow_versions import AIRFLOW
 from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 from tests.support.statsd import StatsD
 
-AS_TASKS_BEGIN = """
+AS_TASKS_BEGIN = {
+    "3.0": "",
+    "3.2": """
+from airflow.sdk.observability.metrics import stats_utils
+from airflow.sdk.observability.stats import Stats
+Stats.initialize(factory=stats_utils.get_stats_factory(Stats))
+""",
+    "3.3": """
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics import stats_utils
 stats.initialize(
     factory=stats_utils.get_stats_factory(), export_legacy_names=conf.getboolean("metrics", "legacy_names_on")
 )
-"""
-"""What Airflow does first in the processes of tasks and triggers since 3.3; before, metrics set themselves up."""
+""",
+}
+"""What Airflow does first in the processes of tasks and triggers, since when; before 3.2, metrics set themselves up."""
 
 CALLS = f"""
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
@@ -59,8 +67,8 @@ def run(script: str, klaviyo: Klaviyo, statsd: StatsD, **extra: object) -> None:
     """Run something in a process of its own, as Airflow does."""
     connection = {"conn_type": "klaviyo", "host": klaviyo.url, "password": "pk_metrics", "extra": extra}
     env = {**os.environ, **statsd.settings(), "AIRFLOW_CONN_KLAVIYO_DEFAULT": json.dumps(connection)}
-    code = script if Version("3.3") > AIRFLOW else AS_TASKS_BEGIN + script
-    subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
+    begin = AS_TASKS_BEGIN[max((since for since in AS_TASKS_BEGIN if Version(since) <= AIRFLOW), key=Version)]
+    subprocess.run([sys.executable, "-c", begin + script], env=env, check=True, capture_output=True)
 
 
 def test_each_exchange_is_counted_by_operation_and_status(klaviyo: Klaviyo, statsd: StatsD) -> None:
