@@ -129,16 +129,17 @@ def get(name: str) -> Operation:
     return names[name]
 
 
-def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operation, dict[str, str]] | None:
     """The operation a request is for, with its path parameters; ``None`` when there is none.
 
     A trailing slash is tolerated, and a literal segment beats a parameter: ``/api/campaigns/clone`` is matched by a
     published ``…/clone`` before ``/api/campaigns/{id}``.
 
     :param path: the decoded path without query string.
+    :param with_later: True for those of :func:`later`, too.
     """
     segments = path.rstrip("/").split("/")
-    candidates = _routes().get((method.upper(), len(segments)), ())
+    candidates = _routes(with_later).get((method.upper(), len(segments)), ())
     for template, operation in candidates:
         parameters = {}
         for expected, actual in zip(template, segments, strict=True):
@@ -171,10 +172,11 @@ def _names() -> Mapping[str, Operation]:
 
 
 @cache
-def _routes() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
+def _routes(with_later: bool) -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
     """Path templates by method and length, those with the earliest literal segments first."""
     routes: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
-    for operation in operations().values():
+    known = {**later(), **operations()} if with_later else operations()
+    for operation in known.values():
         template = operation.path.split("/")
         routes.setdefault((operation.method, len(template)), []).append((template, operation))
     for candidates in routes.values():
