@@ -17,6 +17,7 @@ from airflow_provider_klaviyo.operators.campaigns import KlaviyoListCampaignsOpe
 from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
 from tests.support.context import Task
 from tests.support.hooks import Call, both
+from tests.support.one_campaign import CAMPAIGN, OneOmnichannelCampaign
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, DRAFT_SMS, SENT, Klaviyo
 from tests.support.scripted import Scripted, error, json_api
 
@@ -135,6 +136,29 @@ def test_and_before_the_first_call_if_the_connection_says_the_revision(
         listing(revision=None, **arguments).run()
     assert caught.value.pointer == pointer
     assert klaviyo.requests() == []
+
+
+NINE, TEN, ELEVEN = (f"2026-11-27T{hour}:00:00+00:00" for hour in ("09", "10", "11"))
+
+
+@pytest.mark.parametrize(
+    ("messages", "send_times", "expected"),
+    [
+        ({"M1": "sent", "M2": "sent"}, {"M1": TEN, "M2": NINE}, TEN),
+        ({"M1": "sent", "M2": "cancelled"}, {"M1": NINE, "M2": ELEVEN}, NINE),
+        ({"M1": "sent", "M2": "sent"}, {"M1": NINE, "M2": "2026-11-27T09:30:00+02:00"}, NINE),
+        ({"M1": "scheduled", "M2": "draft"}, {"M1": NINE, "M2": "some day"}, NINE),
+        ({"M1": "cancelled"}, {"M1": NINE}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_send_time_is_the_last_of_the_messages_that_are_not_cancelled(
+    connect: Connect, messages: dict[str, str], send_times: dict[str, str], expected: str | None
+) -> None:
+    with OneOmnichannelCampaign(messages, send_times) as server:
+        connect(server.url)
+        [row] = listing(filter=any_of("id", [CAMPAIGN]), fields=["send_time"]).run()
+    assert row == {"id": CAMPAIGN, "send_time": expected}
 
 
 @both
