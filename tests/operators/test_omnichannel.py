@@ -161,6 +161,13 @@ def test_the_send_time_is_the_last_of_the_messages_that_are_not_cancelled(
     assert row == {"id": CAMPAIGN, "send_time": expected}
 
 
+def test_a_campaign_whose_messages_are_not_named_is_not_taken_for_one_without(connect: Connect) -> None:
+    campaign = {"type": "campaign", "id": "C1", "attributes": {"definition": {"name": "One"}}}
+    with Scripted(json_api(200, {"data": [campaign], "included": [message("M1", "sent")]})) as server:
+        connect(server.url)
+        assert [row["status"] for row in listing().run()] == ["Unknown"]
+
+
 @both
 def test_the_hooks_list_campaigns_too(klaviyo: Klaviyo, connect: Connect, call: Call) -> None:
     connect(klaviyo.url, revision=REVISION)

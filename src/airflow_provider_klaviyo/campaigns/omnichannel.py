@@ -155,13 +155,15 @@ def _not_there(name: str, what: str, why: str) -> KlaviyoValidationError:
 
 
 def _row(campaign: Resource, included: Sequence[Resource]) -> dict[str, Any]:
-    """A campaign with its definition's fields beside the others. A message that did not come is of unknown status."""
+    """A campaign with its definition's fields beside the others. What did not come is of unknown status: a message, or
+    the campaign if the answer does not have which are its messages."""
     came = {one.id: one.attributes for one in included if one.type == "campaign-message"}
     messages = {id_: came.get(id_, {}) for id_ in campaign.related("campaign-messages")}
     others = {name: value for name, value in campaign.attributes.items() if name != "definition"}
     row = {"id": campaign.id} | dict(campaign.mapping("definition")) | others | {"id": campaign.id}
     statuses = {id_: _status(message) for id_, message in messages.items()}
-    return row | {"status": of_messages(statuses), "send_time": _last_of(messages, statuses)}
+    status = of_messages(statuses) if campaign.has_related("campaign-messages") else CampaignStatus.UNKNOWN
+    return row | {"status": str(status), "send_time": _last_of(messages, statuses)}
 
 
 def _status(message: Mapping[str, Any]) -> str:
