@@ -112,6 +112,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"fields": ["name", "send_strategy.method"]}, "fields", "send_strategy.method"),
     ({"fields": ["audiences"]}, "fields", "audiences"),
     ({"fields": "name"}, "fields", "give a list"),
+    ({"fields": 5}, "fields", "give a list"),
+    ({"fields": [5]}, "fields", "has 5"),
     ({"sort": "-scheduled_at"}, "sort", "updated_at"),
 ]
 WHAT_IS_GONE = pytest.mark.parametrize(("arguments", "pointer", "words"), REFUSED)

@@ -135,15 +135,15 @@ def check_listing(*, channels: Collection[str] = CHANNELS, sort: str | None = No
         raise _not_there("sort", f"is {sort!r}", "has no such time. Give 'created_at' or 'updated_at'")
 
 
-def check_fields(fields: Sequence[str]) -> None:
+def check_fields(fields: Any) -> None:
     """Refuse a field that a row does not have in this revision.
 
     :raises KlaviyoValidationError: the message names it, and those that there are.
     """
-    if isinstance(fields, str):
+    if isinstance(fields, str) or not isinstance(fields, Sequence):
         raise KlaviyoValidationError(f"fields is {fields!r}; give a list.", pointer="fields")
     for field in fields:
-        if not is_template(field) and field.partition(".")[0] not in FIELDS:
+        if not is_template(field) and str(field).partition(".")[0] not in FIELDS:
             raise _not_there("fields", f"has {field!r}", f"has no such field. Give some of {', '.join(FIELDS)}")
 
 
