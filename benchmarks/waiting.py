@@ -107,7 +107,7 @@ async def wait_shared(trigger: Any, _: Any) -> dict[str, Any]:
 async def wait_alone(trigger: Any, hook: Any) -> dict[str, Any]:
     wait = trigger.wait()
     while True:
-        event = wait.after(await hook.run(trigger.look()), time.time())
+        event = wait.after(await hook.run(trigger.look((await hook.aget_conn()).settings.revision)), time.time())
         if event is not None:
             return dict(event)
         await asyncio.sleep(wait.pause(time.time()))

@@ -46,8 +46,9 @@ LATER = """## Since {revision}
 
 {count} operations. The document of this revision is not public yet; requests, limits and scopes are read from Klaviyo's
 SDK. Path and revision are checked before the call, all else is left to Klaviyo. Give `revision="{revision}"` to
-`KlaviyoApiOperator` or to a hook; all operations above are in that revision, too. This package's operators of campaigns
-refuse it, as its campaigns are of another kind. What the SDK calls `get_campaign_messages` is `list_campaign_messages`
+`KlaviyoApiOperator` or to a hook; all operations above are in that revision, too. Its campaigns are of another kind:
+the list operator, the status sensor and the report [read them](campaigns.md), and no operator here writes them. What
+the SDK calls `get_campaign_messages` is `list_campaign_messages`
 here: that name has long been another operation's.
 
 """

@@ -72,6 +72,8 @@ class KlaviyoTask(BaseOperator):
     template_fields = CONNECTION
     any_revision: ClassVar[bool] = False
     """True if revisions are taken whose campaigns are of another kind."""
+    reads_omnichannel: ClassVar[bool] = False
+    """True if the revision is taken whose omnichannel campaigns are read."""
 
     _named: frozenset[str] = frozenset()
     _lost: KlaviyoValidationError | None = None
@@ -87,7 +89,7 @@ class KlaviyoTask(BaseOperator):
         self.revision = revision
         check_connection(klaviyo_conn_id, revision)
         if self.known_revision and not self.any_revision:
-            check_campaigns(self.known_revision)
+            check_campaigns(self.known_revision, reads=self.reads_omnichannel)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -115,7 +117,7 @@ class KlaviyoTask(BaseOperator):
         self.check_rendered()
         hook = KlaviyoHook(self.klaviyo_conn_id, revision=self.revision)
         if not self.any_revision:
-            check_campaigns(hook.api_revision)
+            check_campaigns(hook.api_revision, reads=self.reads_omnichannel)
         return hook
 
     def check_rendered(self) -> None:

@@ -19,7 +19,9 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, OMNICHANNEL
 from airflow_provider_klaviyo.api.request import Request, absolute_url, build
+from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.status import Outcome
 from airflow_provider_klaviyo.campaigns.wait import (
     look_at_campaign,
@@ -42,6 +44,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "collect": {"operation": "get_campaigns"},
     "find_campaigns": {"channel": "email", "name": "One"},
     "list_campaigns": {"channels": ["email"], "include": ["campaign-messages", "tags"], "fields": ["name", "status"]},
+    "omnichannel.list_campaigns": {"include": ["campaign-messages", "tags"], "fields": ["name", "status"]},
+    "omnichannel.get_contents": {"message_ids": [M]},
     "create_campaign": {"attributes": {"name": "One"}, "messages": []},
     "clone_campaign": {"campaign_id": C, "new_name": "One"},
     "update_campaign": {"campaign_id": C, "attributes": {"name": "One"}},
@@ -79,7 +83,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "render_template": {"template_id": T, "context": {"first_name": "Ada"}},
     "import_events": {"of_profiles": [({"email": "ada@example.com"}, [{"metric": "Sold", "properties": {}}])]},
 }
-METHODS = {name: method.call for name, method in vars(KlaviyoMethods).items() if isinstance(method, Method)}
+METHODS: dict[str, Callable[..., Call[Any]]] = {
+    **{name: method.call for name, method in vars(KlaviyoMethods).items() if isinstance(method, Method)},
+    "omnichannel.list_campaigns": omnichannel.list_campaigns,
+    "omnichannel.get_campaign": omnichannel.get_campaign,
+    "omnichannel.get_contents": omnichannel.get_contents,
+}
 
 ODD = st.one_of(
     st.none(),
@@ -164,7 +173,8 @@ def test_whatever_part_of_an_answer_is_odd_nothing_but_an_error_of_ours_comes_of
 
 
 LOOKS: dict[str, Callable[[], Call[Any]]] = {
-    "campaign": lambda: look_at_campaign(C, ["Sent"]),
+    "campaign": lambda: look_at_campaign(C, ["Sent"], DEFAULT_REVISION),
+    "omnichannel campaign": lambda: look_at_campaign(C, ["Sent"], OMNICHANNEL),
     "send job": lambda: look_at_send_job(C),
     "estimation": lambda: look_at_estimation(C),
 }
@@ -173,8 +183,9 @@ LOOKS: dict[str, Callable[[], Call[Any]]] = {
 class Hook:
     """Answers looks; what it answers is odd for a time."""
 
-    def __init__(self, answer: Callable[[Request], Any]) -> None:
+    def __init__(self, answer: Callable[[Request], Any], api_revision: str) -> None:
         self.answer = answer
+        self.api_revision = api_revision
         self.looks = 0
 
     def run(self, made: Call[Any]) -> Any:
@@ -182,11 +193,12 @@ class Hook:
         return drive(made, self.answer if self.looks < 3 else right)
 
 
+@pytest.mark.parametrize("revision", [DEFAULT_REVISION, OMNICHANNEL])
 @many
 @given(answer=mutations())
-def test_a_wait_goes_on_whatever_part_of_an_answer_is_odd(answer: Callable[[Request], Any]) -> None:
+def test_a_wait_goes_on_whatever_part_of_an_answer_is_odd(revision: str, answer: Callable[[Request], Any]) -> None:
     trigger = KlaviyoCampaignStatusTrigger(campaign_id=C, poll_interval=0.0, deadline=float(2**40))
-    hook: Any = Hook(answer)
+    hook: Any = Hook(answer, revision)
     assert trigger.wait_here(hook)["outcome"] == "done"
     assert hook.looks <= 3
 

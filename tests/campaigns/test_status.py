@@ -15,6 +15,7 @@ from airflow_provider_klaviyo.campaigns.status import (
     is_final,
     judge,
     judge_job,
+    of_messages,
 )
 
 S = CampaignStatus
@@ -92,3 +93,44 @@ def test_every_status_of_a_job(status: str, outcome: Outcome) -> None:
 
 def test_a_verdict_is_a_value() -> None:
     assert judge("Draft", ["Sent"]) == Verdict(Outcome.PENDING, "Draft")
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        (["sent"], "Sent"),
+        (["sent", "sent"], "Sent"),
+        (["sent", "sending"], "Sending"),
+        (["sent", "scheduled", "sending"], "Scheduled"),
+        (["sent", "draft"], "Draft"),
+        (["cancelled", "draft"], "Draft"),
+        (["cancelled", "scheduled", "sent"], "Scheduled"),
+        (["paused", "draft", "sent"], "Paused"),
+        (["cancelled"], "Cancelled"),
+        (["cancelled", "cancelled"], "Cancelled"),
+        (["cancelled: no recipients"], "Cancelled: no recipients"),
+        (["cancelled", "sent"], "Cancelled: Some Messages (0)"),
+        (["sent", "cancelled", "cancelled: no recipients"], "Cancelled: Some Messages (1, 2)"),
+        ([], "Without Messages"),
+    ],
+)
+def test_a_campaign_of_several_messages_is_as_far_as_the_one_that_is_least_far(
+    messages: list[str], status: str
+) -> None:
+    assert of_messages({str(number): one for number, one in enumerate(messages)}) == status
+
+
+@given(st.lists(st.sampled_from(["draft", "scheduled", "sending", "sent", "cancelled", "paused", ""]), max_size=5))
+def test_a_wait_for_the_messages_ends_exactly_when_none_may_still_go(messages: list[str]) -> None:
+    found = judge(of_messages({str(number): one for number, one in enumerate(messages)}), ["Sent"])
+    if not messages or not set(messages) <= {"sent", "cancelled"}:
+        assert found.outcome is Outcome.PENDING
+    else:
+        assert found.outcome is (Outcome.FAILED if "cancelled" in messages else Outcome.DONE)
+
+
+def test_a_clone_is_not_advised_where_it_would_send_again() -> None:
+    found = judge(of_messages({"M1": "sent", "M2": "cancelled"}), ["Sent"])
+    assert "M2" in found.status
+    assert found.reason == REMEDIES["Cancelled: Some Messages"]
+    assert found.reason != REMEDIES["Cancelled"]

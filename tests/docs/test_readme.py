@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 
-from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, later, operations, revisions
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, OMNICHANNEL, later, operations, revisions
 from tests.docs.pages import ROOT, blocks
 
 README = ROOT / "README.md"
@@ -46,7 +46,7 @@ def test_it_names_the_pythons_and_airflows_that_the_package_asks_for() -> None:
 
 
 def test_it_names_klaviyos_revisions_and_the_number_of_operations() -> None:
-    assert set(re.findall(r"\d{4}-\d\d-\d\d", row("Klaviyo's API"))) == set(revisions())
+    assert set(re.findall(r"\d{4}-\d\d-\d\d", row("Klaviyo's API"))) == {*revisions(), OMNICHANNEL}
     assert f"{DEFAULT_REVISION} (the default)" in row("Klaviyo's API")
     assert f"[{len(operations())} operations]" in TEXT
     assert f"the {len(later())} that" in TEXT

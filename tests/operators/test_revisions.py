@@ -25,6 +25,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoUpdateCampaignMessageOperator,
     KlaviyoUpdateCampaignOperator,
 )
+from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
 from airflow_provider_klaviyo.sensors.campaigns import (
     KlaviyoCampaignSendJobSensor,
     KlaviyoCampaignStatusSensor,
@@ -56,11 +57,8 @@ OF_CAMPAIGNS: list[tuple[Any, dict[str, Any]]] = [
     (KlaviyoCancelCampaignSendOperator, {"campaign_id": DRAFT_EMAIL}),
     (KlaviyoDeleteCampaignOperator, {"campaign_id": DRAFT_EMAIL}),
     (KlaviyoTagCampaignOperator, {"campaign_id": DRAFT_EMAIL, "tag": "news"}),
-    (KlaviyoListCampaignsOperator, {}),
-    (KlaviyoCampaignStatusSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": False}),
     (KlaviyoCampaignSendJobSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": False}),
     (KlaviyoRecipientEstimationJobSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": False}),
-    (KlaviyoCampaignStatusSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": True}),
     (KlaviyoCampaignSendJobSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": True}),
     (KlaviyoRecipientEstimationJobSensor, {"campaign_id": DRAFT_EMAIL, "deferrable": True}),
 ]
@@ -69,6 +67,14 @@ EVERY_TASK = pytest.mark.parametrize(
     OF_CAMPAIGNS,
     ids=[f"{kind.__name__} {arguments.get('deferrable', '')}" for kind, arguments in OF_CAMPAIGNS],
 )
+
+
+THAT_READ: list[tuple[Any, dict[str, Any]]] = [
+    (KlaviyoListCampaignsOperator, {}),
+    (KlaviyoCampaignStatusSensor, {"campaign_id": DRAFT_EMAIL}),
+    (KlaviyoCampaignReportOperator, {"campaign_ids": DRAFT_EMAIL, "conversion_metric": "Placed Order"}),
+]
+"""They take one of the others: the one whose campaigns are known."""
 
 
 def judged(error: KlaviyoValidationError, revision: str) -> None:
@@ -83,6 +89,25 @@ def test_it_is_refused_when_the_dag_is_imported(kind: Any, arguments: dict[str, 
     with pytest.raises(KlaviyoValidationError) as caught:
         kind(task_id="task", revision=revision, **arguments)
     judged(caught.value, revision)
+
+
+@pytest.mark.parametrize(("kind", "arguments"), THAT_READ)
+def test_those_that_read_take_one_of_them(kind: Any, arguments: dict[str, Any]) -> None:
+    for revision in OTHERS:
+        if revision == "2026-10-15":
+            kind(task_id="task", revision=revision, **arguments)
+        else:
+            with pytest.raises(KlaviyoValidationError) as caught:
+                kind(task_id="task", revision=revision, **arguments)
+            judged(caught.value, revision)
+
+
+def test_a_task_that_writes_says_what_reads_and_what_to_do() -> None:
+    with pytest.raises(KlaviyoValidationError) as caught:
+        KlaviyoSendCampaignOperator(task_id="task", revision="2026-10-15", campaign_id=DRAFT_EMAIL)
+    for kind, _ in THAT_READ:
+        assert kind.__name__ in str(caught.value)
+    assert "writes none" in str(caught.value)
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -121,7 +146,6 @@ def test_a_tasks_own_revision_beats_a_connections_that_is_of_another_kind(klaviy
 
 METHODS: list[tuple[str, dict[str, Any]]] = [
     ("get_campaign", {"campaign_id": DRAFT_EMAIL}),
-    ("list_campaigns", {}),
     ("get_messages", {"campaign_id": DRAFT_EMAIL}),
     ("send_campaign", {"campaign_id": DRAFT_EMAIL}),
     ("create_campaign", {"attributes": {"name": "News", "audiences": {"included": [LIST]}}, "messages": []}),

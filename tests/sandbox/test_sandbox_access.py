@@ -72,6 +72,8 @@ def test_a_key_with_scopes_may_do_what_they_say(api):
         ("2026-04-15", "2026-04-15"),
         ("2026-07-15", "2026-07-15"),
         ("2026-05-01", "2026-04-15"),
+        ("2026-10-14", "2026-07-15"),
+        ("2026-10-15", "2026-10-15"),
         ("2024-10-15", "2026-04-15"),
     ],
 )
@@ -81,7 +83,7 @@ def test_the_answer_says_which_revision_was_applied(api, asked, applied):
     assert answer.headers["x-klaviyo-api-revision"] == applied
 
 
-@pytest.mark.parametrize("revision", ["", "2026-10-15", "2030-01-15", "2026-07-15.pre", "tomorrow", "20260415"])
+@pytest.mark.parametrize("revision", ["", "2026-10-16", "2030-01-15", "2026-07-15.pre", "tomorrow", "20260415"])
 def test_a_missing_malformed_or_future_revision_is_refused(api, revision):
     if not revision:
         del api.http.headers["revision"]

@@ -20,6 +20,12 @@ ATTRIBUTES = {
     "estimated_recipient_count": 5,
     "send_strategy": {"method": "static"},
     "email": "ada@example.com",
+    "definition": {
+        "name": "One",
+        "status": "sent",
+        "send_options": {"send_time": "2026-01-01T00:00:00+00:00"},
+        "details": {"subject": "One"},
+    },
     "results": [{"groupings": {"campaign_id": C}, "statistics": {"opens": 1}}],
 }
 
@@ -37,12 +43,15 @@ def resource(kind: str, resource_id: str) -> dict[str, Any]:
             "template": {"data": {"type": "template", "id": T}},
             "tags": {"data": [{"type": "tag", "id": T}]},
             "campaign-messages": {"data": [{"type": "campaign-message", "id": M}]},
+            "campaign-variations": {"data": [{"type": "campaign-variation", "id": "V1"}]},
         },
     }
 
 
 def kind_of(operation: str) -> tuple[str, str]:
     """What an operation answers with."""
+    if operation == "list_campaign_messages":
+        return "campaign-message", M
     if "send" in operation and "campaign" in operation:
         return "campaign-send-job", C
     if "estimation" in operation:
@@ -88,11 +97,16 @@ def right(request: Request) -> Any:
         "tags",
         "templates",
     )
-    several = operation.removeprefix("get_") in lists or "for_campaign" in operation
+    several = operation.removeprefix("get_") in lists or "for_campaign" in operation or operation.startswith("list_")
     several = several and not operation.endswith("for_campaign_message")
     return {
         "data": [one, resource(one["type"], "other")][: 1 if operation == "get_accounts" else 2] if several else one,
-        "included": [resource("campaign-message", M), resource("tag", T), resource("template", T)],
+        "included": [
+            resource("campaign-message", M),
+            resource("campaign-variation", "V1"),
+            resource("tag", T),
+            resource("template", T),
+        ],
         "links": {"self": "https://a.klaviyo.com/api", "next": None},
     }
 

@@ -73,5 +73,42 @@ class OneCampaign(Serving):
         return {"type": "campaign", "id": CAMPAIGN, "attributes": attributes, "relationships": {}}
 
 
+class OneOmnichannelCampaign(OneCampaign):
+    """Answers reads of one omnichannel campaign, singly or in a list, each with its messages.
+
+    :param messages: Klaviyo's word for the status of each message, by its id.
+    :param send_times: when messages will be sent.
+    """
+
+    def __init__(self, messages: dict[str, Any], send_times: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.messages = messages
+        self.send_times = send_times or {}
+
+    def _answer(self, path: str) -> tuple[int, Any]:
+        path, _, query = path.partition("?")
+        if self.failing or "include=campaign-messages" not in query:
+            return _error(self.failing or 400, "Failing as told, or without messages.")
+        included = [self._message(id_, status) for id_, status in self.messages.items()]
+        match path.strip("/").split("/"):
+            case ["api", "campaigns"]:
+                data = [self._campaign()] if CAMPAIGN in query else []
+                return 200, {"data": data, "included": included, "links": {"next": None}}
+            case ["api", "campaigns", id_] if id_ == CAMPAIGN:
+                return 200, {"data": self._campaign(), "included": included}
+            case _:
+                return _error(404, "No such campaign.")
+
+    def _message(self, id_: str, status: Any) -> Any:
+        definition = {"status": status, "send_options": {"send_time": self.send_times.get(id_)}}
+        return {"type": "campaign-message", "id": id_, "attributes": {"definition": definition}}
+
+    def _campaign(self) -> Any:
+        data = [{"type": "campaign-message", "id": id_} for id_ in self.messages]
+        attributes = {"definition": {"name": "One"}, "created_at": None, "updated_at": None}
+        relationships = {"campaign-messages": {"data": data}}
+        return {"type": "campaign", "id": CAMPAIGN, "attributes": attributes, "relationships": relationships}
+
+
 def _error(status: int, detail: str) -> tuple[int, Any]:
     return status, {"errors": [{"id": "1", "status": status, "code": "c", "title": "T", "detail": detail}]}

@@ -129,16 +129,17 @@ def get(name: str) -> Operation:
     return names[name]
 
 
-def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operation, dict[str, str]] | None:
     """The operation a request is for, with its path parameters; ``None`` when there is none.
 
     A trailing slash is tolerated, and a literal segment beats a parameter: ``/api/campaigns/clone`` is matched by a
     published ``…/clone`` before ``/api/campaigns/{id}``.
 
     :param path: the decoded path without query string.
+    :param with_later: True for those of :func:`later`, too.
     """
     segments = path.rstrip("/").split("/")
-    candidates = _routes().get((method.upper(), len(segments)), ())
+    candidates = _routes(with_later).get((method.upper(), len(segments)), ())
     for template, operation in candidates:
         parameters = {}
         for expected, actual in zip(template, segments, strict=True):
@@ -171,10 +172,11 @@ def _names() -> Mapping[str, Operation]:
 
 
 @cache
-def _routes() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
+def _routes(with_later: bool) -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
     """Path templates by method and length, those with the earliest literal segments first."""
     routes: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
-    for operation in operations().values():
+    known = {**later(), **operations()} if with_later else operations()
+    for operation in known.values():
         template = operation.path.split("/")
         routes.setdefault((operation.method, len(template)), []).append((template, operation))
     for candidates in routes.values():
@@ -185,25 +187,47 @@ def _routes() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
 NEWEST_OF_CAMPAIGNS = "2026-07-15"
 """The newest revision whose campaigns have one audience, one strategy and one status, as everything here reads them."""
 
+OMNICHANNEL = "2026-10-15"
+"""The revision with omnichannel campaigns, whose messages have a status each. They are read here, and not written."""
+
 BETA_SINCE = "2026-04-15"
 """From here on, the beta revisions (``2026-04-15.pre``) have campaigns of the other kind already."""
 
 
-def check_campaigns(revision: str) -> None:
+def is_omnichannel(revision: str | None) -> bool:
+    """True for the revision whose omnichannel campaigns are read here.
+
+    :param revision: as Klaviyo writes it; ``None``: not known yet.
+    """
+    return revision == OMNICHANNEL
+
+
+def check_campaigns(revision: str, *, reads: bool = False) -> None:
     """Refuse a revision whose campaigns are of another kind.
 
     Its campaigns are trees of audiences, messages and variations, and have no status of their own: what reads or
     writes the old kind would misread the answers, and may leave a guard out.
 
     :param revision: as Klaviyo writes it: ``YYYY-MM-DD``, or ``YYYY-MM-DD.pre``.
+    :param reads: True for what reads omnichannel campaigns, too.
     :raises KlaviyoValidationError: it is such a revision; the message names the newest of the other kind.
     """
     date, _, beta = revision.partition(".")
-    if date > NEWEST_OF_CAMPAIGNS or (beta and date >= BETA_SINCE):
+    if date <= NEWEST_OF_CAMPAIGNS and not (beta and date >= BETA_SINCE):
+        return
+    if not is_omnichannel(revision):
         raise KlaviyoValidationError(
             f"revision is {revision!r}, whose campaigns are of another kind: the campaign operators, sensors, triggers "
             f"and hook methods of this package speak revisions up to {NEWEST_OF_CAMPAIGNS!r}. Set "
             f"revision={NEWEST_OF_CAMPAIGNS!r} on the task, or in the connection's extra. KlaviyoApiOperator and "
             f"hook.call take any revision.",
+            pointer="revision",
+        )
+    if not reads:
+        raise KlaviyoValidationError(
+            f"revision is {revision!r}, whose campaigns are of another kind: this package reads them with "
+            f"KlaviyoListCampaignsOperator, KlaviyoCampaignStatusSensor, KlaviyoCampaignReportOperator and "
+            f"hook.list_campaigns, and writes none. For this, set revision={NEWEST_OF_CAMPAIGNS!r} on the task; the "
+            f"connection, and tasks that read, may keep theirs. KlaviyoApiOperator and hook.call take any revision.",
             pointer="revision",
         )

@@ -58,6 +58,14 @@ def shown(timestamp: float) -> str:
     return f"{datetime.fromtimestamp(min(timestamp, LATEST), UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def epoch(moment: Any) -> float | None:
+    """A moment as Klaviyo writes it, in seconds since the epoch; ``None`` for what is not a moment."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def nearest(name: object, known: Iterable[str], *, most: int = 1) -> str:
     """A hint that names the nearest known names, with a space before it; empty when none is near."""
     near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.5)

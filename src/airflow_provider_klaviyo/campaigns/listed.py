@@ -20,18 +20,21 @@ def check_each(name: str, values: Any, allowed: Sequence[str], *, rendered: bool
             check_choice(name, value, allowed)
 
 
-def check_fields(operation: str, type_: str, fields: Any, revision: str | None, *, rendered: bool) -> None:
+def check_fields(
+    operation: str, type_: str, fields: Any, revision: str | None, *, rendered: bool, besides: Sequence[str] = ()
+) -> None:
     """Check the fields that a task asks for.
 
     :param type_: Klaviyo's word for what is listed.
+    :param besides: what is taken besides those that are published.
     :raises KlaviyoValidationError: they are not a list, or Klaviyo does not have one of them.
     """
     known = facts(operation, revision)["query"][f"fields[{type_}]"]["schema"]["items"]["enum"]
-    check_each("fields", fields or (), known, rendered=rendered)
+    check_each("fields", fields or (), [*known, *besides], rendered=rendered)
 
 
 def given_filter(
-    operation: str,
+    operation: str | None,
     given: Filter | str | None,
     revision: str | None,
     *,
@@ -40,6 +43,7 @@ def given_filter(
 ) -> Filter | None:
     """The filter that a task is given; ``None``: none.
 
+    :param operation: what lists; ``None``: what it filters by is left to Klaviyo.
     :param given: made by the functions of ``api.filters``, or the same as text.
     :param example: the beginning of one, such as ``contains(name,``.
     :param instead: fields of it that the task itself filters by, and what to give instead.
@@ -58,5 +62,6 @@ def given_filter(
     for clause in wanted.clauses:
         if clause.field in instead:
             raise KlaviyoValidationError(f"filter holds {clause.field}; {instead[clause.field]}.", pointer="filter")
-    check_filter(operation, wanted, revision)
+    if operation is not None:
+        check_filter(operation, wanted, revision)
     return wanted

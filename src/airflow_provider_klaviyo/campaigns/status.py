@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,10 +66,18 @@ REMEDIES = {
     "Cancelled: Internal Error": "Klaviyo failed internally: look at status.klaviyo.com, then clone and resend.",
     "Cancelled: Misconfigured": "Sender, content or audience is not fit to send: fix it in Klaviyo, clone, resend.",
     "Cancelled: No Recipients": "Nobody was left to send to: check the lists and segments in 'audiences', and consent.",
+    "Cancelled: Some Messages": "The others were sent, and a clone would send them again: clone these messages alone.",
     "Cancelled: Smart Sending": "Smart sending skipped everybody: all had a message of this channel only lately.",
 }
 
+CANCELLED_IN_PART = "Cancelled: Some Messages"
+"""How the status of an omnichannel campaign begins of whose messages some were sent and some cancelled."""
+
+WITHOUT_MESSAGES = "Without Messages"
+"""The status of an omnichannel campaign that has no message yet."""
+
 _SCHEDULED = "Scheduled"
+_STEPS = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.SENDING)
 _UNDER_WAY_OR_SENT = ("Sending", "Variations Sent", "Sent")
 
 
@@ -88,6 +96,31 @@ def is_cancelled(status: str) -> bool:
 def is_final(status: str) -> bool:
     """True if no later status can follow: sent or cancelled. An unknown status is not final."""
     return status == CampaignStatus.SENT or is_cancelled(status)
+
+
+def of_message(status: str) -> str:
+    """The word of :class:`CampaignStatus` for a message's status, such as ``Sent`` for ``sent``."""
+    return status[:1].upper() + status[1:]
+
+
+def of_messages(statuses: Mapping[str, str]) -> str:
+    """The one status, to be judged by :func:`judge`, of an omnichannel campaign, whose messages have a status each.
+
+    A campaign is as far as the message that is least far: it is ``Sent`` once all are, and cancelled only once none is
+    left that may still go; if others were sent, the status names those that were cancelled. A message's status that is
+    not known here is the least far. All of this is a choice: Klaviyo has no status of such a campaign.
+
+    :param statuses: Klaviyo's word for each message's status (``sent``), by the message's id.
+    """
+    seen = {message_id: of_message(status) for message_id, status in statuses.items()}
+    if not seen:
+        return WITHOUT_MESSAGES
+    if left := [status for status in seen.values() if not is_final(status)]:
+        return min(left, key=lambda status: _STEPS.index(status) if status in _STEPS else -1)
+    cancelled = [message_id for message_id, status in seen.items() if is_cancelled(status)]
+    if 0 < len(cancelled) < len(seen):
+        return f"{CANCELLED_IN_PART} ({', '.join(cancelled)})"
+    return min(seen.values())
 
 
 UNDER_WAY = [status for status in CampaignStatus if status != CampaignStatus.DRAFT and not is_final(status)]
@@ -109,7 +142,9 @@ def judge(status: str, targets: Collection[str]) -> Verdict:
     if _SCHEDULED in targets and status.startswith(_UNDER_WAY_OR_SENT):
         return Verdict(Outcome.DONE, status)
     if is_final(status):
-        reason = REMEDIES.get(status) or (REMEDIES[CampaignStatus.CANCELLED] if is_cancelled(status) else "")
+        reason = REMEDIES.get(status.partition(" (")[0]) or (
+            REMEDIES[CampaignStatus.CANCELLED] if is_cancelled(status) else ""
+        )
         return Verdict(Outcome.FAILED, status, reason)
     return Verdict(Outcome.PENDING, status)
 

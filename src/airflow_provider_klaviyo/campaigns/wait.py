@@ -9,7 +9,6 @@ import json
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import NoneType
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -23,6 +22,9 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
 )
+from airflow_provider_klaviyo.api.operations import is_omnichannel
+from airflow_provider_klaviyo.api.text import epoch
+from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, Outcome, Verdict, judge, judge_job
 
 PREPARING = (
@@ -94,11 +96,15 @@ RowLook = Callable[[str, Any, float], Observation | None]
 seconds since the epoch); ``None`` when it takes a look of its own."""
 
 
-def look_at_campaign(campaign_id: str, target_statuses: Collection[str]) -> Call[Observation]:
+def look_at_campaign(campaign_id: str, target_statuses: Collection[str], revision: str) -> Call[Observation]:
     """Look at a campaign's status. One request.
 
+    :param revision: API revision in use.
     :raises KlaviyoNotFoundError: there is no such campaign.
     """
+    if is_omnichannel(revision):
+        row = yield from omnichannel.get_campaign(campaign_id)
+        return observe(row["status"], row["send_time"], target_statuses)
     campaign = yield from campaigns.get_campaign(campaign_id)
     return observe(campaign.text("status"), campaign.attributes.get("send_time"), target_statuses)
 
@@ -235,7 +241,7 @@ class Wait:
         verdict = observation.verdict
         self.status = verdict.status
         self._misses = 0
-        self._send_at = _epoch(observation.send_time)
+        self._send_at = epoch(observation.send_time)
         if verdict.outcome is Outcome.DONE:
             event = self._event("done")
             if observation.count is not None:
@@ -330,14 +336,6 @@ def _storable(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if size > LONGEST_ERRORS or r"\u0000" in text or not is_text(text):
             return
         yield error
-
-
-def _epoch(moment: str | None) -> float | None:
-    """Seconds since the epoch; ``None`` for what is not a moment: it only helps to look at the right time."""
-    try:
-        return datetime.fromisoformat(moment).timestamp() if moment else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def parse(event: Any) -> WaitEvent:

@@ -26,7 +26,8 @@ from airflow_provider_klaviyo.api import (
 )
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
-from airflow_provider_klaviyo.api.operations import check_campaigns
+from airflow_provider_klaviyo.api.operations import check_campaigns, is_omnichannel
+from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.compat import BaseHook
 from airflow_provider_klaviyo.hooks.connection import (
     client_settings,
@@ -94,11 +95,21 @@ class CheckedMethod(Method[P, T]):
 
 
 class CampaignMethod(Method[P, T]):
-    """A call that reads or writes campaigns as they are up to a certain API revision: refused for others."""
+    """A call that reads or writes campaigns as they are up to a certain API revision: refused for others.
+
+    :param omnichannel: the call of the same name for the revision whose omnichannel campaigns are read.
+    """
+
+    def __init__(self, call: Callable[P, Call[T]], omnichannel: Callable[P, Call[T]] | None = None) -> None:
+        super().__init__(call)
+        self.omnichannel = omnichannel
 
     def start(self, hook: KlaviyoHook | KlaviyoAsyncHook, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
         """The call, with the check of the revision as its first step."""
-        check_campaigns(_revision(hook))
+        revision = _revision(hook)
+        if self.omnichannel is not None and is_omnichannel(revision):
+            return (yield from self.omnichannel(*args, **kwargs))
+        check_campaigns(revision)
         return (yield from self.call(*args, **kwargs))
 
 
@@ -110,7 +121,8 @@ def _revision(hook: KlaviyoHook | KlaviyoAsyncHook) -> str:
 class KlaviyoMethods:
     """What a hook can do: any published operation by its id, and the Campaigns API by name.
 
-    The methods for campaigns raise ``KlaviyoValidationError`` for a revision whose campaigns are of another kind.
+    The methods for campaigns raise ``KlaviyoValidationError`` for a revision whose campaigns are of another kind, but
+    for ``list_campaigns``, which reads those of 2026-10-15.
     Parameters of these names mean the same in all methods:
 
     :param campaign_id: the campaign.
@@ -135,7 +147,7 @@ class KlaviyoMethods:
     get_account = Method(campaigns.get_account)
     get_campaign = CampaignMethod(campaigns.get_campaign)
     find_campaigns = CampaignMethod(campaigns.find_campaigns)
-    list_campaigns = CampaignMethod(campaigns.list_campaigns)
+    list_campaigns = CampaignMethod(campaigns.list_campaigns, omnichannel.list_campaigns)
     create_campaign = CampaignMethod(campaigns.create_campaign)
     clone_campaign = CampaignMethod(campaigns.clone_campaign)
     update_campaign = CampaignMethod(campaigns.update_campaign)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from airflow_provider_klaviyo.api.schemas import published
 from airflow_provider_klaviyo.sandbox import conditions, jsontext
 from airflow_provider_klaviyo.sandbox.clock import parse as parse_time
 from airflow_provider_klaviyo.sandbox.consent import subscriptions
@@ -48,17 +47,17 @@ def collection(
 
     :param readers: how to read a filter's or sort's field where it is not an attribute of the resource.
     """
-    page, links = _page(call, _selected(call, resources, readers or {}), readers or {})
-    answer = {"data": [resource_object(call, resource) for resource in page], "links": links}
-    return with_included(call, answer, page)
+    found, links = page(call, selected(call, resources, readers or {}), readers or {})
+    answer = {"data": [resource_object(call, resource) for resource in found], "links": links}
+    return with_included(call, answer, found)
 
 
 def identifiers(
     call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader] | None = None
 ) -> dict[str, Any]:
     """Like :func:`collection`, with type and id only."""
-    page, links = _page(call, _selected(call, resources, readers or {}), readers or {})
-    return {"data": [identifier(resource) for resource in page], "links": links}
+    found, links = page(call, selected(call, resources, readers or {}), readers or {})
+    return {"data": [identifier(resource) for resource in found], "links": links}
 
 
 def identifier(resource: Entity) -> dict[str, str]:
@@ -164,11 +163,12 @@ def _field(store: Store, resource: Entity, name: str, readers: Mapping[str, Fiel
     return value
 
 
-def _selected(call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader]) -> list[Entity]:
+def selected(call: ServedCall, resources: Iterable[Entity], readers: Mapping[str, FieldReader]) -> list[Entity]:
+    """The resources that the request's filter is met by."""
     expression = call.query.get("filter")
     if not expression:
         return list(resources)
-    allowed = published(call.operation.id, call.revision).get("filters", {})
+    allowed = call.published.get("filters", {})
     clauses = conditions.check(conditions.parse(expression), allowed, call.now)
 
     def value(resource: Entity, clause: conditions.Clause) -> Any:
@@ -187,7 +187,7 @@ def _orderable(value: Any) -> tuple[bool, Any]:
     return (False, "") if value is None else (True, value)
 
 
-def _page(
+def page(
     call: ServedCall, resources: list[Entity], readers: Mapping[str, FieldReader]
 ) -> tuple[list[Entity], dict[str, str | None]]:
     """One page and its links. A cursor names the last resource of the page before, so that a new one shifts nothing."""
@@ -198,17 +198,17 @@ def _page(
             reverse=sort.startswith("-"),
         )
     links: dict[str, str | None] = {"self": call.base + call.target, "next": None, "prev": None}
-    size_rules = published(call.operation.id, call.revision)["query"].get("page[size]")
+    size_rules = call.published["query"].get("page[size]")
     if size_rules is None:
         return resources, links
     size = int(call.query.get("page[size]", size_rules["schema"]["default"]))
     start = _start(call, resources)
-    page = resources[start : start + size]
+    found = resources[start : start + size]
     if start + size < len(resources):
-        links["next"] = _with_cursor(call, start + size, page[-1].id)
+        links["next"] = _with_cursor(call, start + size, found[-1].id)
     if start:
         links["prev"] = _with_cursor(call, max(0, start - size), None)
-    return page, links
+    return found, links
 
 
 def _start(call: ServedCall, resources: Sequence[Entity]) -> int:

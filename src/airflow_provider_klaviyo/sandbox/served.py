@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_klaviyo.api.operations import Operation
+from airflow_provider_klaviyo.api.schemas import published
 from airflow_provider_klaviyo.sandbox.clock import iso
 from airflow_provider_klaviyo.sandbox.refusals import invalid
 from airflow_provider_klaviyo.sandbox.settings import Settings
@@ -46,6 +47,7 @@ class ServedCall:
     :param base: scheme and host for links, such as ``http://127.0.0.1:5528``.
     :param target: the request's path and query string, for ``links.self``.
     :param now: sandbox time in seconds since 1970.
+    :param rules: what lists go by, where no document is published.
     """
 
     operation: Operation
@@ -59,6 +61,12 @@ class ServedCall:
     store: Store
     timing: Timing
     settings: Settings
+    rules: Mapping[str, Any] | None = None
+
+    @property
+    def published(self) -> Mapping[str, Any]:
+        """What is published of the operation: its ``query`` and ``filters``."""
+        return published(self.operation.id, self.revision) if self.rules is None else self.rules
 
     @property
     def data(self) -> Any:

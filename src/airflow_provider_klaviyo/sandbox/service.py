@@ -6,12 +6,13 @@ import gc
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from airflow_provider_klaviyo.api.operations import Limits, Operation, match
+from airflow_provider_klaviyo.api.operations import Limits, Operation, is_omnichannel, match, revisions
 from airflow_provider_klaviyo.api.schemas import answer_errors, published, request_errors
-from airflow_provider_klaviyo.sandbox import jsontext, lifecycle
+from airflow_provider_klaviyo.sandbox import jsontext, lifecycle, omnichannel
 from airflow_provider_klaviyo.sandbox.access import (
     Access,
     Scheme,
@@ -102,7 +103,12 @@ class Klaviyo:
             revision = applied_revision(incoming.headers.get("revision"), opted_out)
             headers["x-klaviyo-api-revision"] = revision
             check_published(operation, revision)
-            body = _body(incoming, published(operation.id, revision).get("media_type"))
+            document = revisions()[-1] if is_omnichannel(revision) else revision
+            if is_omnichannel(revision) and omnichannel.is_concerned(operation):
+                call = self._call(incoming, operation, id_, None, revision, stale=stale)
+                answer = omnichannel.handler(operation)(replace(call, rules=omnichannel.rules(operation)))
+                return HTTPResponse(answer.status, answer.body, headers, revision=revision)
+            body = _body(incoming, published(operation.id, document).get("media_type"))
             if operation.id == IMPORT:
                 check_size(incoming.content)
         except ThrottledError as throttled:
@@ -110,7 +116,14 @@ class Klaviyo:
             return HTTPResponse(429, throttled.refusal().body(), headers)
         except RefusedError as refused:
             return HTTPResponse(refused.status, refused.body(), headers)
-        call = ServedCall(
+        call = self._call(incoming, operation, id_, body, document, stale=stale)
+        answer, committed = self._handle(call)
+        return HTTPResponse(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
+
+    def _call(
+        self, incoming: HTTPRequest, operation: Operation, id_: str, body: Any, revision: str, *, stale: bool
+    ) -> ServedCall:
+        return ServedCall(
             operation=operation,
             id=id_,
             query=incoming.query,
@@ -123,15 +136,13 @@ class Klaviyo:
             timing=self.timing,
             settings=self.settings,
         )
-        answer, committed = self._handle(call)
-        return HTTPResponse(answer.status, answer.body, {**headers, **answer.headers}, committed, revision)
 
     def _operation(self, incoming: HTTPRequest) -> tuple[Operation, str]:
-        found = match(incoming.method, incoming.path)
+        found = match(incoming.method, incoming.path, with_later=True)
         if found is not None:
             operation, parameters = found
             return operation, next(iter(parameters.values()), "")
-        if any(match(method, incoming.path) for method in METHODS):
+        if any(match(method, incoming.path, with_later=True) for method in METHODS):
             raise refusal(405, "method_not_allowed", "Method not allowed.", f"Method '{incoming.method}' not allowed.")
         raise nothing_there(f"There is no {incoming.path} in Klaviyo's API.")
 
@@ -183,7 +194,7 @@ def without_collecting() -> Iterator[None]:
 
 def operation_of(incoming: HTTPRequest) -> Operation | None:
     """The published operation a request is for."""
-    found = match(incoming.method, incoming.path)
+    found = match(incoming.method, incoming.path, with_later=True)
     return found[0] if found else None
 
 

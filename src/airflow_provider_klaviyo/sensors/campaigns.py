@@ -133,7 +133,7 @@ class KlaviyoCampaignSensor(KlaviyoTask, BaseSensorOperator):
         trigger = self._trigger(deadline=float("inf"))
         wait = trigger.wait()
         try:
-            event = wait.after(self.hook.run(trigger.look()), time.time())
+            event = wait.after(self.hook.run(trigger.look(self.hook.api_revision)), time.time())
         except (KlaviyoTransientError, KlaviyoRateLimitError) as error:
             self.log.warning("Looking at campaign %s failed: %s", self.campaign_id, error)
             return PokeReturnValue(is_done=False)
@@ -164,10 +164,17 @@ class KlaviyoCampaignStatusSensor(KlaviyoCampaignSensor):
     A draft is waited for; a campaign that is sent or cancelled, and was to be something else, fails the task. One
     request a look.
 
+    *With* ``revision="2026-10-15"`` a campaign has messages, and each of them a status. The campaign is as far as the
+    message that is least far: ``Sent`` once all of them are, and cancelled once none is left that may still go; if
+    others were sent by then, the error names the messages that were cancelled. One without messages is waited for.
+    Statuses that are not known here are waited out. These are choices of this package: Klaviyo has no word for it.
+
     :param target_statuses: statuses to wait for; ``Cancelled`` stands for every status that begins so.
 
     The other parameters are those of :class:`KlaviyoCampaignSensor`.
     """
+
+    reads_omnichannel = True
 
     def __init__(self, *, target_statuses: Sequence[str] = (CampaignStatus.SENT,), **kwargs: Any) -> None:
         check_statuses("target_statuses", target_statuses)

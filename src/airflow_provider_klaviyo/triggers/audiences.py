@@ -78,7 +78,7 @@ class KlaviyoAudienceReadyTrigger(BaseTrigger):
         """Look, pause, and fire one event when the wait is over."""
         wait = LoggedReadyWait(self.wait(), self.log)
         audience = wait.wait.audience
-        waiter = Waiter(str(audience), lambda: look_at_size(audience), singly=True, counts=True)
+        waiter = Waiter(str(audience), lambda _: look_at_size(audience), singly=True, counts=True)
         yield TriggerEvent(dict(await wait_with_others(wait, waiter, self.klaviyo_conn_id, self.revision)))
 
 

@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -48,6 +48,9 @@ class KlaviyoWaitTrigger(BaseTrigger):
         that starts from its trigger. Airflow fixed that end when it first deferred the task.
     """
 
+    reads_omnichannel: ClassVar[bool] = False
+    """True if it reads omnichannel campaigns, too."""
+
     timeout_after: datetime | None = None
     """When Airflow ends the deferral; set by the triggerer."""
 
@@ -70,8 +73,11 @@ class KlaviyoWaitTrigger(BaseTrigger):
         self.revision = revision
 
     @abstractmethod
-    def look(self) -> Call[Observation]:
-        """One look."""
+    def look(self, revision: str) -> Call[Observation]:
+        """One look.
+
+        :param revision: API revision in use.
+        """
 
     def row_look(self) -> RowLook | None:
         """Reads this campaign's row of a list, made for each run; ``None``: it takes a look of its own."""
@@ -120,7 +126,7 @@ class KlaviyoWaitTrigger(BaseTrigger):
         while True:
             failure = None
             try:
-                event = wait.after(hook.run(self.look()))
+                event = wait.after(hook.run(self.look(hook.api_revision)))
             except KlaviyoError as error:
                 failure = error
                 event = wait.after_failure(error)
@@ -139,7 +145,13 @@ class KlaviyoWaitTrigger(BaseTrigger):
         except KlaviyoValidationError as error:
             return cast("WaitEvent", wait.after_failure(error))
         row_look = self.row_look()
-        waiter = Waiter(self.campaign_id, self.look, row_look, singly=row_look is None)
+        waiter = Waiter(
+            self.campaign_id,
+            self.look,
+            row_look,
+            singly=row_look is None,
+            reads_omnichannel=self.reads_omnichannel,
+        )
         return await wait_with_others(wait, waiter, self.klaviyo_conn_id, self.revision)
 
 

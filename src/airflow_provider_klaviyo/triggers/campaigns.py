@@ -35,6 +35,8 @@ __all__ = [
 class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
     """Waits until a campaign has one of some statuses, or can no longer get it. One request for up to 100 looks.
 
+    Of an omnichannel campaign the status is made of its messages' statuses, by ``of_messages`` of ``campaigns.status``.
+
     :param target_statuses: statuses to wait for; ``Cancelled`` stands for every status that begins so.
     :param after_send: True if the waiting task put the campaign on its way: then a draft means that somebody reverted.
     :param kill_action: what becomes of the send when a person marks the waiting task as failed: ``keep``, ``revert`` or
@@ -42,6 +44,8 @@ class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
 
     The other parameters are those of :class:`~airflow_provider_klaviyo.triggers.base.KlaviyoWaitTrigger`.
     """
+
+    reads_omnichannel = True
 
     def __init__(
         self,
@@ -56,8 +60,8 @@ class KlaviyoCampaignStatusTrigger(KlaviyoWaitTrigger):
         self.after_send = after_send
         self.kill_action = kill_action
 
-    def look(self) -> Call[Observation]:
-        return look_at_campaign(self.campaign_id, self.target_statuses)
+    def look(self, revision: str) -> Call[Observation]:
+        return look_at_campaign(self.campaign_id, self.target_statuses, revision)
 
     def row_look(self) -> RowLook:
         return lambda status, send_time, _: observe(status, send_time, self.target_statuses)
@@ -101,7 +105,7 @@ class KlaviyoCampaignSendJobTrigger(KlaviyoWaitTrigger):
     The job's end is not yet the campaign's: only the campaign's status shows if mail went out.
     """
 
-    def look(self) -> Call[Observation]:
+    def look(self, revision: str) -> Call[Observation]:
         return look_at_send_job(self.campaign_id)
 
     def row_look(self) -> RowLook:
@@ -111,5 +115,5 @@ class KlaviyoCampaignSendJobTrigger(KlaviyoWaitTrigger):
 class KlaviyoRecipientEstimationJobTrigger(KlaviyoWaitTrigger):
     """Waits until the recipients of a campaign are counted; the event has the ``count``. One or two requests a look."""
 
-    def look(self) -> Call[Observation]:
+    def look(self, revision: str) -> Call[Observation]:
         return look_at_estimation(self.campaign_id)

@@ -5,7 +5,8 @@ campaigns in one request: when one of them is due to be looked at, the request t
 next. A thousand waiting campaigns cost some ten requests each interval, not a thousand.
 
 A list is of one channel, and which one a campaign is of is not known beforehand: the channels are asked one after the
-other, and the answer is remembered as long as the wait lasts. What a list does not show is looked at singly, a few at a
+other, and the answer is remembered as long as the wait lasts. Omnichannel campaigns are all in one list, each with its
+messages. What a list does not show is looked at singly, a few at a
 time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation. Of profile counts
 Klaviyo makes few: these looks have a lane of their own, and one look answers all that wait for the same audience.
 """
@@ -33,9 +34,11 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoAuthError,
     KlaviyoRateLimitError,
     KlaviyoTransientError,
+    KlaviyoValidationError,
 )
 from airflow_provider_klaviyo.api.message import user_agent
-from airflow_provider_klaviyo.api.operations import check_campaigns
+from airflow_provider_klaviyo.api.operations import check_campaigns, is_omnichannel
+from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, RowLook
 from airflow_provider_klaviyo.compat import Stats
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook
@@ -66,7 +69,7 @@ async def opened(
 
     What its first request would read from disk is read before, in a thread: every trigger of the triggerer would wait.
 
-    :param any_revision: True if campaigns are not read or written.
+    :param any_revision: True if campaigns are not read or written, or the revision is checked later.
     :raises KlaviyoValidationError: the campaigns of the revision in use are of another kind.
     """
     await asyncio.to_thread(_warm_up)
@@ -87,20 +90,22 @@ class Waiter(Generic[T]):
     """One wait among those of a poller, for as long as it lasts.
 
     :param subject: the campaign's id, or the audience's kind and id.
-    :param look: makes a look of its own.
+    :param look: makes a look of its own, in the API revision in use.
     :param row_look: reads a row of a list of campaigns; ``None``: a row does not show it.
     :param channel: the channel whose list has the campaign, once known.
     :param singly: True if the next look is to be one of its own.
     :param counts: True if its looks, then all of its own, are for a profile count: each answers all waits for the same
         subject.
+    :param reads_omnichannel: True if it reads omnichannel campaigns, too.
     """
 
     subject: str
-    look: Callable[[], Call[T]]
+    look: Callable[[str], Call[T]]
     row_look: RowLook | None = None
     channel: Channel | None = None
     singly: bool = False
     counts: bool = False
+    reads_omnichannel: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -181,6 +186,7 @@ class Poller:
         self.failure: Exception | None = None
         self._klaviyo_conn_id = klaviyo_conn_id
         self._revision = revision
+        self._in_use = ""
         self._members = 0
         self._woken = asyncio.Event()
         self._singly = _Lane(1, SPACING)
@@ -229,7 +235,11 @@ class Poller:
 
     async def _run(self) -> None:
         try:
-            async with opened(self._klaviyo_conn_id, self._revision) as hook, asyncio.TaskGroup() as looks:
+            async with (
+                opened(self._klaviyo_conn_id, self._revision, any_revision=True) as hook,
+                asyncio.TaskGroup() as looks,
+            ):
+                self._in_use = (await hook.aget_conn()).settings.revision
                 await self._dispatch(hook, looks)
         except Exception as error:
             self._fail_all(error)
@@ -249,6 +259,7 @@ class Poller:
     async def _make(self, hook: KlaviyoAsyncHook, lane: _Lane, asks: Sequence[_Ask]) -> None:
         """Make looks, and answer those that asked."""
         try:
+            asks = self._in_its_revision(asks)
             if lane in (self._singly, self._counts):
                 await self._look_singly(hook, asks)
             else:
@@ -260,10 +271,23 @@ class Poller:
             lane.in_flight -= 1
             self._woken.set()
 
+    def _in_its_revision(self, asks: Sequence[_Ask]) -> list[_Ask]:
+        """Those that the revision in use is for; the others fail."""
+        taken: list[_Ask] = []
+        for ask in asks:
+            try:
+                check_campaigns(self._in_use, reads=ask.waiter.reads_omnichannel)
+                taken.append(ask)
+            except KlaviyoValidationError as error:
+                ask.failed(error)
+        return taken
+
     async def _look_singly(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
         """A look for all that asked, who are of one subject."""
+        if not asks:
+            return
         try:
-            seen = await hook.run(asks[0].waiter.look())
+            seen = await hook.run(asks[0].waiter.look(self._in_use))
         except KlaviyoAuthError as error:
             if error.status == 401:
                 self._fail_all(error)
@@ -273,12 +297,17 @@ class Poller:
             ask.answered(seen)
 
     async def _look_together(self, hook: KlaviyoAsyncHook, asks: Sequence[_Ask]) -> None:
+        if not asks:
+            return
         channel = asks[0].waiter.channel
+        channels: Sequence[Channel | None] = [channel] if channel else CHANNELS
+        if is_omnichannel(self._in_use):
+            channels = [None]
         missing: dict[str, list[_Ask]] = {}
         for ask in asks:
             missing.setdefault(ask.waiter.subject, []).append(ask)
         try:
-            for asked in [channel] if channel else CHANNELS:
+            for asked in channels:
                 for number, campaign in enumerate(await hook.run(_statuses(asked, missing)), start=1):
                     for ask in missing.pop(campaign["id"], ()):
                         ask.waiter.channel = asked
@@ -343,6 +372,9 @@ async def joined(klaviyo_conn_id: str, revision: str | None) -> AsyncIterator[Po
             await poller.ended()
 
 
-def _statuses(channel: Channel, campaign_ids: Collection[str]) -> Call[list[dict[str, Any]]]:
-    wanted = filters.any_of("id", campaign_ids)
-    return list_campaigns(channels=[channel], filter=wanted, fields=["status", "send_time"])
+def _statuses(channel: Channel | None, campaign_ids: Collection[str]) -> Call[list[dict[str, Any]]]:
+    """:param channel: of which list; ``None``: of the list of omnichannel campaigns."""
+    wanted, fields = filters.any_of("id", campaign_ids), ["status", "send_time"]
+    if channel is None:
+        return omnichannel.list_campaigns(filter=wanted, fields=fields)
+    return list_campaigns(channels=[channel], filter=wanted, fields=fields)

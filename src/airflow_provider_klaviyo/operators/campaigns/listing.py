@@ -11,6 +11,8 @@ from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, 
 from airflow_provider_klaviyo.api.checks import check_paged, facts
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
+from airflow_provider_klaviyo.api.operations import is_omnichannel
+from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.listed import check_each, check_fields, given_filter
 from airflow_provider_klaviyo.campaigns.values import Field, Output, check_choice, filled, is_template
 from airflow_provider_klaviyo.operators.xcom import check_xcom_size
@@ -29,8 +31,16 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
     A row is a flat dict: ``id``, ``channel``, the campaign's attributes, and with ``include`` the lists ``messages``
     and ``tags`` of dicts with ``id`` and attributes.
 
+    *With* ``revision="2026-10-15"`` a row has the fields of the campaign's definition (``name``, ``builder``,
+    ``archived``, ``color``, ``description``, ``send_settings``), ``created_at`` and ``updated_at``; and, made of its
+    messages, ``status`` (as :class:`~airflow_provider_klaviyo.sensors.campaigns.KlaviyoCampaignStatusSensor` has it)
+    and ``send_time``, the last one. ``messages`` are as that revision has them, each with its ``definition``. A row has
+    no ``channel``, audiences or strategy, as such a campaign has none. That revision does not list by channel, status
+    or ``scheduled_at``: what asks for it is refused before the first call. Campaigns of earlier revisions are listed,
+    too.
+
     *Retry, kill, clear*: lists again; a file is replaced as a whole. *Rate limit*: 1 request for each 100 campaigns of
-    a channel; 10/s and 150/min per account.
+    a channel, or of all with ``revision="2026-10-15"``; 10/s and 150/min per account.
 
     :param channels: ``email``, ``sms``, ``mobile_push``; default: all three. Klaviyo lists each by itself.
     :param filter: which campaigns, made as ``equals("status", "Sent") & contains("name", "Sale")`` by the functions of
@@ -50,6 +60,7 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
 
     template_fields = ("filter", "fields", "output_path", *CONNECTION)
     operator_extra_links = ()  # type: ignore[assignment]
+    reads_omnichannel = True
 
     def __init__(
         self,
@@ -82,13 +93,24 @@ class KlaviyoListCampaignsOperator(KlaviyoCampaignOperator):
             self._check_fields(self.known_revision, rendered=False)
         if not is_template(filter):
             self._wanted(self.known_revision)
+        if is_omnichannel(self.known_revision):
+            omnichannel.check_listing(channels=channels, sort=sort)
 
     def _check_fields(self, revision: str | None, *, rendered: bool) -> None:
-        check_fields(LIST, "campaign", self.fields, revision, rendered=rendered)
+        if is_omnichannel(revision):
+            omnichannel.check_fields(self.fields or ())
+        else:
+            besides = omnichannel.FIELDS if revision is None else ()
+            check_fields(LIST, "campaign", self.fields, revision, rendered=rendered, besides=besides)
 
     def _wanted(self, revision: str | None) -> Filter | None:
-        instead = {"messages.channel": "name the channels to list with 'channels' instead"}
-        return given_filter(LIST, self.filter, revision, example="contains(name,", instead=instead)
+        may_be_newer = revision is None and omnichannel.ADDED in str(self.filter)
+        if is_omnichannel(revision):
+            instead, operation = omnichannel.GONE, None
+        else:
+            instead = {"messages.channel": "name the channels to list with 'channels' instead"}
+            operation = None if may_be_newer else LIST
+        return given_filter(operation, self.filter, revision, example="contains(name,", instead=instead)
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         revision = self.hook.api_revision

@@ -73,9 +73,14 @@ class KlaviyoCampaignReportOperator(KlaviyoTask):
     snapshot is rows of its own. A campaign of which Klaviyo has no figures (nothing was sent in the timeframe, or just
     now) has no row, and is named in the log.
 
+    *With* ``revision="2026-10-15"``: ``subject`` and ``template_id`` are those of the variation that the figures are of
+    (of the message's only one, if they do not name one; else empty), ``send_time`` is the message's. A page is refused,
+    as that revision does not list the last sends of a channel. If the variation's template is a copy is not known.
+
     *Quota*: 1 request for each 100 campaigns, of which Klaviyo takes 1/s, 2/min and **225 a day**, from all private
     keys of the account together. Where there is none left for more than 5 seconds, the task waits without a worker
-    slot, in the triggerer, and says until when. Besides that, 5 requests, and 1 for each email.
+    slot, in the triggerer, and says until when. Besides that, 5 requests, and 1 for each email; with
+    ``revision="2026-10-15"`` 3, and 1 for each 100 messages.
 
     *Retry, kill*: reads again; ``snapshot_at`` stays (from Airflow 3.3 on; before, it is when the run began, or the end
     of ``report_after`` if that is later), and rows of the same snapshot are replaced. *Clear*: another snapshot, as
@@ -119,6 +124,7 @@ class KlaviyoCampaignReportOperator(KlaviyoTask):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"campaign_ids": "json", "timeframe": "json"}
     ui_color = "#f6f1eb"
+    reads_omnichannel = True
 
     def __init__(
         self,
@@ -161,7 +167,16 @@ class KlaviyoCampaignReportOperator(KlaviyoTask):
             )
         check_choice("create_table", create_table, (True, False))
         self._check_target()
+        self._check_page(self.known_revision)
         self._checked()
+
+    def _check_page(self, revision: str | None) -> None:
+        if self.page_path is not None and operations.is_omnichannel(revision):
+            raise Field("page_path").error(
+                f"is {self.page_path!r}, and the page compares with the last sends of a channel, which API revision "
+                f"{operations.OMNICHANNEL} does not list",
+                f"Leave it out, or set revision={operations.NEWEST_OF_CAMPAIGNS!r} on the task.",
+            )
 
     def _checked(self, *, rendered: bool = False) -> tuple[Any, Any, Any]:
         """The campaigns' ids, the conversion metric and the timeframe."""
@@ -206,6 +221,7 @@ class KlaviyoCampaignReportOperator(KlaviyoTask):
         self.check_rendered()
         self._check_target(rendered=True)
         ids, conversion_metric, timeframe = self._checked(rendered=True)
+        self._check_page(self.hook.api_revision)
         so_far = SoFar(**before_the_wait)
         try:
             campaigns = SentCampaigns(self.hook, ids)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.operations import is_omnichannel
 from airflow_provider_klaviyo.api.reports import AT_ONCE
-from airflow_provider_klaviyo.campaigns import figures
-from airflow_provider_klaviyo.campaigns.status import is_cancelled
+from airflow_provider_klaviyo.campaigns import figures, omnichannel
+from airflow_provider_klaviyo.campaigns.status import CANCELLED_IN_PART, is_cancelled
 from airflow_provider_klaviyo.drafts.last_sends import last_sends
 from airflow_provider_klaviyo.never_twice.notes import moment
 
@@ -22,7 +23,8 @@ Result = Mapping[str, Mapping[str, Any]]
 
 
 class SentCampaigns:
-    """Campaigns by their ids, with their messages. Templates are asked for when a row needs them.
+    """Campaigns by their ids, with their messages. Templates, and contents of omnichannel campaigns, are asked for when
+    a row needs them.
 
     :raises KlaviyoNotFoundError: there is no campaign of one of the ids.
     """
@@ -30,6 +32,7 @@ class SentCampaigns:
     def __init__(self, hook: KlaviyoHook, ids: Sequence[str]) -> None:
         self._hook = hook
         self._templates: dict[str, str | None] = {}
+        self._contents: dict[str, dict[str, Mapping[str, Any]]] = {}
         self.by_id: dict[str, dict[str, Any]] = {}
         for start in range(0, len(ids), AT_ONCE):
             wanted = filters.any_of("id", ids[start : start + AT_ONCE])
@@ -45,7 +48,7 @@ class SentCampaigns:
     def send_times(self) -> dict[str, float | None]:
         """When each was sent, or is to be: seconds since the epoch; ``None``: it is not."""
         return {
-            campaign_id: None if is_cancelled(campaign["status"]) else moment(campaign.get("send_time"))
+            campaign_id: None if _was_not_sent(campaign["status"]) else moment(campaign.get("send_time"))
             for campaign_id, campaign in self.by_id.items()
         }
 
@@ -63,15 +66,33 @@ class SentCampaigns:
 
         :param known: what neither the figures nor the campaigns have, by column.
         """
-        found = []
-        for result in results:
-            campaign = self.by_id.get(result["groupings"].get("campaign_id") or "")
-            if campaign is not None:
-                about = self._about(campaign, result["groupings"].get("campaign_message_id") or "")
-                found.append(figures.row(of, result, {**known, **about}))
-        return found
+        own = [one for one in results if one["groupings"].get("campaign_id") in self.by_id]
+        about = self._about
+        if is_omnichannel(self._hook.api_revision):
+            ids = dict.fromkeys(one["groupings"].get("campaign_message_id") or "" for one in own)
+            missing = [id_ for id_ in ids if id_ and id_ not in self._contents]
+            self._contents |= self._hook.run(omnichannel.get_contents(missing))
+            about = self._about_omnichannel
+        return [figures.row(of, one, {**known, **about(one["groupings"])}) for one in own]
 
-    def _about(self, campaign: Mapping[str, Any], message_id: str) -> dict[str, Any]:
+    def _about_omnichannel(self, groupings: Mapping[str, Any]) -> dict[str, Any]:
+        """As :meth:`_about`, of the message and the variation that the figures are of: of its only one, if they do not
+        name one."""
+        campaign, message_id = self.by_id[groupings["campaign_id"]], groupings.get("campaign_message_id") or ""
+        message: Mapping[str, Any] = next((one for one in campaign["messages"] if one["id"] == message_id), {})
+        variations = self._contents.get(message_id, {})
+        only = next(iter(variations.values())) if len(variations) == 1 else {}
+        variation = groupings.get("variation")
+        content = variations.get(variation, {}) if variation else only
+        return {
+            "campaign_name": campaign.get("name"),
+            "subject": content.get("subject"),
+            "template_id": content.get("template_id"),
+            "send_time": omnichannel.send_time(message),
+        }
+
+    def _about(self, groupings: Mapping[str, Any]) -> dict[str, Any]:
+        campaign, message_id = self.by_id[groupings["campaign_id"]], groupings.get("campaign_message_id") or ""
         message: Mapping[str, Any] = next((one for one in campaign["messages"] if one["id"] == message_id), {})
         if campaign["channel"] == "email" and message_id not in self._templates:
             self._templates[message_id] = self._template_of(message_id)
@@ -87,3 +108,7 @@ class SentCampaigns:
             return self._hook.get_template_id_of_message(message_id)
         except KlaviyoNotFoundError:
             return None
+
+
+def _was_not_sent(status: str) -> bool:
+    return is_cancelled(status) and not status.startswith(CANCELLED_IN_PART)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from airflow_provider_klaviyo.api.operations import operations
+from airflow_provider_klaviyo.api.operations import get
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled
 from airflow_provider_klaviyo.sandbox.audience import channel, group
 from airflow_provider_klaviyo.sandbox.clock import iso
@@ -187,13 +187,12 @@ def _audience(store: Store, id_: str) -> dict[str, Any]:
 
 def _windows(klaviyo: Klaviyo) -> list[dict[str, Any]]:
     """The windows of each operation that was called, with the calls in the present one and the last one's time."""
-    limits = operations()
     return [
         {
             "operation": operation,
             "window": window,
             "calls": calls,
-            "allowed": getattr(limits[operation].limits, window),
+            "allowed": getattr(get(operation).limits, window),
             "last": iso(last),
         }
         for operation, window, calls, last in sorted(klaviyo.windows.known())
