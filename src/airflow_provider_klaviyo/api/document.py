@@ -26,7 +26,7 @@ from airflow_provider_klaviyo.api.text import duration
 
 try:
     from msgspec.json import decode
-except ImportError:  # it comes with the task SDK of Airflow 3.0 to 3.4
+except ImportError:  # the sandbox is installed without it
     decode = json.loads  # type: ignore[assignment]
 
 MAX_BODY = 64 * 1024 * 1024
