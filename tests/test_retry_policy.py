@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoSendCampaignOperator
 from airflow_provider_klaviyo.retry_policy import MARGIN, KlaviyoRetryPolicy
 from airflow_provider_klaviyo.tasks import raise_or_return
+from tests.support.airflow_versions import since_airflow
 from tests.support.context import dag_run
 
 
@@ -34,10 +35,16 @@ def decide(error: BaseException) -> RetryDecision:
     return KlaviyoRetryPolicy().evaluate(error, try_number=1, max_tries=3)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 3.0, 67_608.0])
-def test_after_a_429_the_next_try_is_when_klaviyo_answers_again(seconds: float) -> None:
+LATER = getattr(RetryAction, "RESCHEDULE", RetryAction.RETRY)
+"""What a limit of the day leads to: since Airflow 3.4 it does not use a try."""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "action"), [(0.0, RetryAction.RETRY), (60.0, RetryAction.RETRY), (61.0, LATER), (67_608.0, LATER)]
+)
+def test_after_a_429_the_task_runs_again_when_klaviyo_answers_again(seconds: float, action: RetryAction) -> None:
     decision = decide(exceptions.KlaviyoRateLimitError("Throttled.", status=429, retry_after=seconds))
-    assert decision.action is RetryAction.RETRY
+    assert decision.action is action
     assert decision.retry_delay == timedelta(seconds=seconds + MARGIN)
     assert duration(seconds) in str(decision.reason)
 
@@ -125,6 +132,16 @@ def test_what_a_worker_reports_to_airflow_of_a_failed_try(error: KlaviyoApiError
     task = KlaviyoSendCampaignOperator(task_id="send", campaign_id="C1", retries=3, retry_policy=KlaviyoRetryPolicy())
     told, _ = _handle_current_task_failed(failing(task), error, log=cast("Any", _Log()), context=None)
     assert {name: getattr(told, name) for name in message} == message
+
+
+@since_airflow("3.4", "retry policies that reschedule")
+def test_a_limit_of_the_day_uses_no_try() -> None:
+    error = exceptions.KlaviyoRateLimitError("Throttled.", status=429, retry_after=67_608.0)
+    task = KlaviyoSendCampaignOperator(task_id="send", campaign_id="C1", retries=0, retry_policy=KlaviyoRetryPolicy())
+    told: Any
+    told, state = _handle_current_task_failed(failing(task), error, log=cast("Any", _Log()), context=cast("Any", {}))
+    assert state == "up_for_reschedule"
+    assert timedelta(seconds=67_500) < told.reschedule_date - datetime.now(UTC) < timedelta(seconds=67_700)
 
 
 class _Log:

@@ -26,6 +26,9 @@ else:
 MARGIN = 1.0
 """Seconds added to what is waited for, so that the next try does not come a moment too early."""
 
+RESCHEDULED = timedelta(days=2)
+"""How long a task is run again without using a try, from the first time on: longer than a limit of the day can last."""
+
 HOPELESS = (KlaviyoAuthError, KlaviyoValidationError, KlaviyoNotFoundError)
 
 
@@ -34,7 +37,8 @@ class KlaviyoRetryPolicy(RetryPolicy):
 
     ``KlaviyoSendCampaignOperator(task_id="send", …, retries=3, retry_policy=KlaviyoRetryPolicy())``
 
-    It only chooses the moment, or ends the tries early; there are never more of them than ``retries``.
+    It only chooses the moment, or ends the tries early; there are never more of them than ``retries``. On Airflow 3.4,
+    a task that has met a limit of the day runs again when that is over, without using a try; for two days at most.
 
     ==================================================  ==============================================================
     the task failed with                                then
@@ -74,10 +78,7 @@ class KlaviyoRetryPolicy(RetryPolicy):
         from airflow.sdk import RetryDecision
 
         if isinstance(exception, KlaviyoRateLimitError) and exception.retry_after is not None:
-            seconds = exception.retry_after
-            return RetryDecision.retry(
-                _after(seconds), f"Klaviyo's rate limit: it answers again in {duration(seconds)}."
-            )
+            return _when_it_answers(exception.retry_after)
         if isinstance(exception, KlaviyoAmbiguousWriteError):
             from airflow_provider_klaviyo.never_twice.look import SETTLE
 
@@ -85,6 +86,20 @@ class KlaviyoRetryPolicy(RetryPolicy):
         if isinstance(exception, HOPELESS):
             return RetryDecision.fail(f"{type(exception).__name__}: trying again cannot help.")
         return RetryDecision.default()
+
+
+def _when_it_answers(seconds: float) -> RetryDecision:
+    from airflow.sdk import RetryDecision
+
+    from airflow_provider_klaviyo.api.retry import MAX_RATE_LIMIT_WAIT
+
+    reason = f"Klaviyo's rate limit: it answers again in {duration(seconds)}."
+    if seconds > MAX_RATE_LIMIT_WAIT and hasattr(RetryDecision, "reschedule"):
+        rescheduled: RetryDecision = RetryDecision.reschedule(
+            _after(seconds), reschedule_timeout=RESCHEDULED, reason=reason
+        )
+        return rescheduled
+    return RetryDecision.retry(_after(seconds), reason)
 
 
 def _after(seconds: float) -> timedelta:
