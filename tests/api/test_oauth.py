@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from airflow_provider_klaviyo.api.oauth import OAuth
 from airflow_provider_klaviyo.api.tokens import TokenFile
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SECRETS, OAuthServer
 from tests.support.scripted import Answer, Scripted, cut_unread, http, json_api
+
+pytestmark = pytest.mark.usefixtures("other_process")
 
 PROCESSES = 20
 LOOP_MAY_STALL = 0.05
@@ -68,23 +70,6 @@ with TokenFile(Path(sys.argv[1])).locked(5):
     print("held", flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture(autouse=True)
-def other_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Each test begins as a new process does: knowing no token. Calling it does so again."""
-
-    def forget() -> None:
-        monkeypatch.setattr(oauth, "_shared", {})
-
-    forget()
-    return forget
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        yield running
 
 
 def make(url: str, *directories: Path, refresh_token: str = REFRESH_TOKEN, secret: str = CLIENT_SECRET) -> OAuth:

@@ -20,6 +20,8 @@ from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, 
 
 redis = pytest.importorskip("redis")
 
+pytestmark = pytest.mark.usefixtures("other_process")
+
 HOSTS = 10
 IN_HOSTS = """
 import json, os, sys, time
@@ -40,23 +42,6 @@ for number in range(count):
     pids.append(pid)
 print(json.dumps([os.waitpid(pid, 0)[1] for pid in pids]))
 """
-
-
-@pytest.fixture(autouse=True)
-def other_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Each test begins as a new process does: knowing no token. Calling it does so again."""
-
-    def forget() -> None:
-        monkeypatch.setattr(oauth, "_shared", {})
-
-    forget()
-    return forget
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer() as running:
-        yield running
 
 
 @pytest.fixture
