@@ -53,6 +53,7 @@ class Outcome:
     :param names: of the lifecycles' runs, and of their campaigns.
     :param states: of each run, by its name.
     :param seconds: until the last run ended.
+    :param missed: parts that were to be killed, and were not.
     :param calls: answered ones, by operation.
     :param rows: of the table.
     :param imported: rows that Klaviyo took, over all jobs.
@@ -65,6 +66,7 @@ class Outcome:
     states: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     blows: list[Blow] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     ledger: Ledger | None = None
     calls: Counter[str] = field(default_factory=Counter)
     throttled: int = 0
@@ -88,6 +90,7 @@ class Outcome:
         yield from (f"{name}: ended {state}" for name, state in self.states.items() if state != "success")
         yield from (f"campaign {name}: {times} sends accepted" for name, times in accepted.items() if times > 1)
         yield from (f"a campaign of nobody: {name}" for name in made if name not in self.names)
+        yield from (f"{part} was not killed" for part in self.missed)
         if self.throttled:
             yield f"{self.throttled} calls were answered 429"
         if self.profiles != self.rows:
@@ -152,6 +155,7 @@ class Show:
                 ended = sum(state in FINAL_RUN_STATES for state in outcome.states.values())
                 self._tell(f"{outcome.seconds:4.0f} s: {sends} sent, {ended} of {len(outcome.states)} runs ended")
             time.sleep(TICK)
+        outcome.missed = list(to_come)
         self._read(list_id)
         return outcome
 
