@@ -6,9 +6,9 @@ next. A thousand waiting campaigns cost some ten requests each interval, not a t
 
 A list is of one channel, and which one a campaign is of is not known beforehand: the channels are asked one after the
 other, and the answer is remembered as long as the wait lasts. Omnichannel campaigns are all in one list, each with its
-messages. What a list does not show is looked at singly, a few at a
-time: a campaign that is in no list (deleted, perhaps), the end of a send job, a recipient estimation. Of profile counts
-Klaviyo makes few: these looks have a lane of their own, and one look answers all that wait for the same audience.
+messages. What a list does not show is looked at singly, a few at a time: a campaign that is in no list (deleted,
+perhaps), the end of a send job, a recipient estimation. Of profile counts Klaviyo makes few: these looks have a lane of
+their own, and one look answers all that wait for the same audience.
 """
 
 from __future__ import annotations
