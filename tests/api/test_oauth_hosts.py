@@ -121,6 +121,35 @@ def test_what_redis_has_lost_is_in_the_hosts_file(
     assert len(server.refreshes) == 1
 
 
+def test_a_host_without_a_place_for_the_file_shares_the_token_without_a_warning(
+    server: OAuthServer,
+    redis_url: str,
+    shared: Any,
+    tmp_path: Path,
+    other_process: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tmp_path.chmod(0o777)
+    first = make(server, redis_url, tmp_path).header()
+    other_process()
+    assert make(server, redis_url, tmp_path).header() == first
+    assert len(server.refreshes) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert "cannot be shared" not in caplog.text
+
+
+def test_a_file_that_cannot_be_written_beside_redis_is_not_warned_of(
+    server: OAuthServer, redis_url: str, shared: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth = make(server, redis_url, tmp_path)
+    refused = auth.header()
+    [path] = tmp_path.glob("*.json")
+    path.unlink()
+    path.mkdir()
+    assert auth.header(refused) == "Bearer access-2"
+    assert "cannot be shared" not in caplog.text
+
+
 def test_who_can_read_the_redis_cannot_use_the_token(
     server: OAuthServer, redis_url: str, shared: Any, tmp_path: Path
 ) -> None:

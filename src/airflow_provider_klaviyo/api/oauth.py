@@ -216,7 +216,7 @@ class OAuth:
             if not _is_good(token, refused):
                 replaced = token.refresh if token else None
                 token = self._refresh(replaced)
-                keeping = [store for store in stores if self._keep(store, token)]
+                keeping = [store for store in stores if self._keep(store, token, is_copy=store is not stores[0])]
                 if token.refresh != replaced:
                     self._say_replaced(keeping)
         self._shared.token = token
@@ -245,15 +245,21 @@ class OAuth:
             return None
         directory = private_directory(self._directories)
         if directory is None:
-            self._say_unshared(f"none of these can be used: {', '.join(map(str, self._directories))}")
+            if self._in_redis is None:
+                self._say_unshared(f"none of these can be used: {', '.join(map(str, self._directories))}")
             return None
         return TokenFile(directory / f"{self._name}.json")
 
-    def _keep(self, store: TokenStore, token: Token) -> bool:
+    def _keep(self, store: TokenStore, token: Token, *, is_copy: bool) -> bool:
+        """True if the store has the token now.
+
+        :param is_copy: True if others get the token from another store, so that a failure costs them nothing.
+        """
         try:
             store.write(token)
         except OSError as error:
-            self._say_unshared(str(error), store.reach)
+            if not is_copy:
+                self._say_unshared(str(error), store.reach)
             return False
         return True
 
