@@ -216,16 +216,16 @@ class Document:
         return items
 
     def _read(self, raw: Any) -> Resource:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             raise _odd(self.request, f"data is {_brief(raw)}, not a resource")
         kind, resource_id = raw.get("type"), raw.get("id")
-        for name, value in (("type", kind), ("id", resource_id)):
-            if not is_text(value) or not value.strip():
-                raise _odd(self.request, f"the {name} of a resource is {_brief(value)}")
+        if not (_is_word(kind) and _is_word(resource_id)):
+            name, value = ("id", resource_id) if _is_word(kind) else ("type", kind)
+            raise _odd(self.request, f"the {name} of a resource is {_brief(value)}")
         attributes, relationships = _object(raw.get("attributes")), _object(raw.get("relationships"))
         if attributes is None or relationships is None:
             raise _odd(self.request, f"attributes or relationships of {kind} {resource_id} are not an object")
-        return Resource(str(kind), str(resource_id), attributes, relationships, self.request)
+        return Resource(kind, resource_id, attributes, relationships, self.request)
 
 
 def read(request: Request, answer: Answer) -> Document:
@@ -326,6 +326,11 @@ def is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _UNCLEAN.search(value) is None
 
 
+def _is_word(value: object) -> TypeGuard[str]:
+    """True for a text that is more than blanks."""
+    return isinstance(value, str) and (value.isalnum() or (is_text(value) and bool(value.strip())))
+
+
 def _odd(request: Request | None, what: str) -> KlaviyoApiError:
     """The error for an answer that is not of the form that Klaviyo publishes."""
     what = f"answered in a form that it does not publish: {what}"
@@ -334,9 +339,9 @@ def _odd(request: Request | None, what: str) -> KlaviyoApiError:
 
 def _object(value: Any) -> Mapping[str, Any] | None:
     """An object that may be left out, which Klaviyo also writes as ``null`` or ``[]``; ``None`` for anything else."""
-    if value is None or value == []:
-        return {}
-    return value if isinstance(value, Mapping) else None
+    if isinstance(value, dict):
+        return value
+    return {} if value is None or value == [] else None
 
 
 def _brief(value: Any) -> str:
