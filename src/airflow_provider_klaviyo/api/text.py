@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
+UNCLEAN = re.compile("[\0\ud800-\udfff]")
+"""Characters that not every place can hold: NUL, and half of a pair."""
+
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """True for a text that can be written, stored and sent: without NUL and lone surrogates."""
+    return isinstance(value, str) and UNCLEAN.search(value) is None
 
 
 def check_text(value: Any, pointer: str) -> None:

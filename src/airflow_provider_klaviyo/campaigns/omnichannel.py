@@ -13,12 +13,12 @@ from typing import Any
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import MAX_PAGES, Call, pages
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, Related, only
-from airflow_provider_klaviyo.api.document import Resource, is_text
+from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.operations import NEWEST_OF_CAMPAIGNS, OMNICHANNEL
 from airflow_provider_klaviyo.api.request import build
-from airflow_provider_klaviyo.api.text import epoch
+from airflow_provider_klaviyo.api.text import epoch, is_text
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, of_message, of_messages
 from airflow_provider_klaviyo.campaigns.values import is_template
 

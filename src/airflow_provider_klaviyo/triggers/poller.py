@@ -28,7 +28,6 @@ from weakref import WeakKeyDictionary
 from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
-from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -38,6 +37,7 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.message import user_agent
 from airflow_provider_klaviyo.api.operations import check_campaigns, is_omnichannel
+from airflow_provider_klaviyo.api.text import is_text
 from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, RowLook
 from airflow_provider_klaviyo.compat import Stats

@@ -15,12 +15,12 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
-from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.api.text import is_text
 from airflow_provider_klaviyo.campaigns.status import UNDER_WAY, CampaignStatus, check_statuses, is_final, matches
 from airflow_provider_klaviyo.campaigns.wait import JITTER, LIST_SIZE
 from airflow_provider_klaviyo.triggers.poller import opened
