@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -77,8 +76,18 @@ def epoch(moment: Any) -> float | None:
 
 def nearest(name: object, known: Iterable[str], *, most: int = 1) -> str:
     """A hint that names the nearest known names, with a space before it; empty when none is near."""
-    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.5)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    found = near(str(name), known, most=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def near(name: str, known: Iterable[str], *, most: int = 1, cutoff: float) -> list[str]:
+    """Those known names that are near, the nearest first.
+
+    :param cutoff: how near, from 0 to 1: the same.
+    """
+    import difflib  # takes a millisecond, and only mistakes need it
+
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
 
 
 def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
