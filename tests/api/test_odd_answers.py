@@ -94,6 +94,7 @@ METHODS: dict[str, Callable[..., Call[Any]]] = {
     "omnichannel.get_campaign": omnichannel.get_campaign,
     "omnichannel.get_contents": omnichannel.get_contents,
     "omnichannel.campaigns_of_messages": omnichannel.campaigns_of_messages,
+    "omnichannel.last_sent": omnichannel.last_sent,
 }
 
 ODD = st.one_of(

@@ -135,6 +135,23 @@ def campaigns_of_messages(wanted: Filter) -> Call[list[str]]:
     return list(dict.fromkeys(one.id for page in found for one in page.included if one.type == "campaign"))
 
 
+def last_sent() -> Call[list[str]]:
+    """The ids of the campaigns whose messages were sent last, the latest first. One request.
+
+    They are those of the 100 sent messages that were updated last.
+    """
+    query = {
+        "filter": str(filters.equals("status", "sent")),
+        "include": ["campaign"],
+        "fields[campaign]": ["updated_at"],
+        "sort": "-updated",
+        "page[size]": PAGE,
+    }
+    sent = (yield build("list_campaign_messages", query=query)).resources
+    latest = sorted(sent, key=lambda message: epoch(send_time(message.attributes)) or 0.0, reverse=True)
+    return list(dict.fromkeys(id_ for message in latest for id_ in message.related("campaign")))
+
+
 def send_time(message: Mapping[str, Any]) -> Any:
     """When a message was sent, or is to be, by its attributes; ``None``: it is not known."""
     return _part(_part(message, "definition"), "send_options").get("send_time")
