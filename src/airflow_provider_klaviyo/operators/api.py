@@ -87,13 +87,15 @@ class KlaviyoApiOperator(KlaviyoTask):
                 pointer="response_filter",
             )
         if not is_template(operation):
-            self._check_names()
+            self._check_names(self.known_revision)
 
-    def _check_names(self) -> None:
-        """Check what needs neither the large document nor rendering."""
+    def _check_names(self, revision: str | None) -> None:
+        """Check what needs neither the large document nor rendering.
+
+        :param revision: ``None``: not known yet.
+        """
         for name in ("path_params", "query", "body"):
             check_text(getattr(self, name), f"/{name}")
-        revision = self.known_revision
         check_names(self.operation, path_params=_names(self.path_params), query=_names(self.query), revision=revision)
         if self.all_pages:
             check_paged(self.operation, self.max_pages)
@@ -111,7 +113,7 @@ class KlaviyoApiOperator(KlaviyoTask):
 
     def execute(self, context: Context) -> Any:
         self.check_rendered()
-        self._check_names()
+        self._check_names(self.hook.api_revision)
         document = self._answer(context)
         self.log.info("%s: Klaviyo answered %d.", self.operation, document.status)
         body = _without_hints(document.body)
