@@ -26,7 +26,8 @@ class KlaviyoApiOperator(KlaviyoTask):
 
     When the DAG is imported, the names of the operation and of its path and query parameters are checked; before the
     call, all of path, query and body, against Klaviyo's published document of the API revision in use. A revision that
-    this package has no document of is not checked.
+    this package has no document of is not checked; if the connection has such a one, give it on the task, too: what
+    only that revision has is then known when the DAG is imported.
 
     *Retry, kill, lost answer*: a read, PATCH, PUT or DELETE is repeated, which leaves the same state as once. A POST
     that was not answered is not repeated: nothing is known of what it makes, so nothing can be looked up. The task
