@@ -184,7 +184,7 @@ def judged(error: KlaviyoValidationError) -> None:
         assert words in str(error)
 
 
-def test_an_approval_and_a_group_are_refused_when_the_dag_is_imported(klaviyo: Klaviyo) -> None:
+def test_a_group_and_an_approval_are_refused_too(klaviyo: Klaviyo, tmp_path: Path) -> None:
     with pytest.raises(KlaviyoValidationError) as caught, DAG("campaigns", schedule=None):
         klaviyo_campaign(
             group_id="news",
@@ -196,9 +196,11 @@ def test_an_approval_and_a_group_are_refused_when_the_dag_is_imported(klaviyo: K
         )
     judged(caught.value)
     approval = pytest.importorskip("airflow_provider_klaviyo.operators.approval", exc_type=ImportError)
-    with pytest.raises(KlaviyoValidationError) as caught:
-        approval.KlaviyoApproveCampaignOperator(task_id="approve", campaign_id=DRAFT_EMAIL, revision=REVISION)
-    judged(caught.value)
+    case = Case(approval.KlaviyoApproveCampaignOperator, A_DRAFT)
+    for run in (Task(made(case, tmp_path)).run, made(case, tmp_path, revision=REVISION)):
+        with pytest.raises(KlaviyoValidationError) as caught:
+            run()
+        judged(caught.value)
     assert klaviyo.requests() == []
 
 
