@@ -234,8 +234,9 @@ def check_campaigns(revision: str, *, reads: bool = False) -> None:
     if not reads:
         raise KlaviyoValidationError(
             f"revision is {revision!r}, whose campaigns are of another kind: this package reads them with "
-            f"KlaviyoListCampaignsOperator, KlaviyoCampaignStatusSensor, KlaviyoCampaignReportOperator and "
-            f"hook.list_campaigns, and writes none. For this, set revision={NEWEST_OF_CAMPAIGNS!r} on the task; the "
-            f"connection, and tasks that read, may keep theirs. KlaviyoApiOperator and hook.call take any revision.",
+            f"KlaviyoListCampaignsOperator, KlaviyoCampaignStatusSensor, KlaviyoCampaignReportOperator, "
+            f"KlaviyoCampaignStatusEventTrigger and hook.list_campaigns, and writes none. For this, set "
+            f"revision={NEWEST_OF_CAMPAIGNS!r} on the task; the connection, and tasks that read, may keep theirs. "
+            f"KlaviyoApiOperator and hook.call take any revision.",
             pointer="revision",
         )

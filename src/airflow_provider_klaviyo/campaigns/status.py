@@ -76,6 +76,9 @@ CANCELLED_IN_PART = "Cancelled: Some Messages"
 WITHOUT_MESSAGES = "Without Messages"
 """The status of an omnichannel campaign that has no message yet."""
 
+DRAFTS = (CampaignStatus.DRAFT, WITHOUT_MESSAGES)
+"""The statuses of a campaign that nobody has sent or scheduled."""
+
 _SCHEDULED = "Scheduled"
 _STEPS = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.SENDING)
 _UNDER_WAY_OR_SENT = ("Sending", "Variations Sent", "Sent")

@@ -94,8 +94,8 @@ class Waiter(Generic[T]):
     :param row_look: reads a row of a list of campaigns; ``None``: a row does not show it.
     :param channel: the channel whose list has the campaign, once known.
     :param singly: True if the next look is to be one of its own.
-    :param counts: True if its looks, then all of its own, are for a profile count: each answers all waits for the same
-        subject.
+    :param counts: True if its looks, then all of its own, are for a profile count, in any revision: each answers all
+        waits for the same subject.
     :param reads_omnichannel: True if it reads omnichannel campaigns, too.
     """
 
@@ -276,7 +276,8 @@ class Poller:
         taken: list[_Ask] = []
         for ask in asks:
             try:
-                check_campaigns(self._in_use, reads=ask.waiter.reads_omnichannel)
+                if not ask.waiter.counts:
+                    check_campaigns(self._in_use, reads=ask.waiter.reads_omnichannel)
                 taken.append(ask)
             except KlaviyoValidationError as error:
                 ask.failed(error)
