@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,8 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoWaitTimeoutError,
     RefusalReason,
 )
+from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from tests.conftest import QUICK, Connect
 from tests.support.context import dag_run, fire
 from tests.support.refusals import refused
 from tests.support.sandbox import (
@@ -199,9 +202,19 @@ def test_a_run_for_the_past_does_not_send_unless_told(klaviyo: Klaviyo, run: Cal
     assert len(klaviyo.sends()) == 1
 
 
+@pytest.fixture
+def unhurried(connect: Connect, brief_pauses: None) -> Iterator[Klaviyo]:
+    """A sandbox in which a send takes two seconds, so that it is met on its way."""
+    with Sandbox(limits=False, timing=replace(QUICK, sending=2.0), strict=True) as running:
+        connect(running.url)
+        klaviyo = Klaviyo(running.url)
+        yield klaviyo
+        klaviyo.close()
+
+
 @RUNS
-def test_a_run_for_the_past_still_waits_for_the_send_that_was_made(klaviyo: Klaviyo, run: Callable[[], Any]) -> None:
-    klaviyo.send(DRAFT_EMAIL)
+def test_a_run_for_the_past_still_waits_for_the_send_that_was_made(unhurried: Klaviyo, run: Callable[[], Any]) -> None:
+    unhurried.send(DRAFT_EMAIL)
     assert send(run=run()).run() == DRAFT_EMAIL
 
 
