@@ -92,6 +92,7 @@ lint: $(READY)  ## Check style, formatting and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 
 format: $(READY)  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format
