@@ -36,8 +36,13 @@ LIVE := $(PYTEST) --numprocesses 2 --dist loadgroup
 # for good if it fails then. Both outcomes are shown.
 ALONE := $(PYTEST) --last-failed --last-failed-no-failures none
 
+# The same, with what runs written down, in the processes that it starts too. All is slower then, so what fails is shown
+# and does not end it: `make test-all` judges the package, and this how much of it the tests run.
+MEASURED = $(subst python -m,coverage run -m,$(1))
+TOO_SLOW := Some tests failed while they were measured; does make test-all pass?
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof bench lint format lock docs screenshots clean
+.PHONY: help demo test test-all test-fast test-live test-oldest test-next test-matrix test-cluster proof coverage bench lint format lock docs screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +91,14 @@ proof: $(READY)  ## Prove that nothing is made or sent twice: every fault, 1,000
 	@$(BIN)/python -m proof --random 1000
 	@$(BIN)/python -m proof.live
 
+coverage: $(READY)  ## Measure what the tests run of the package, live ones too; fails below the floor: an hour or more
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/$(call MEASURED,$(FAST)) -m "not live" || echo "$(TOO_SLOW)"
+	@$(BIN)/$(call MEASURED,$(LIVE)) -m live || echo "$(TOO_SLOW)"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
 bench: $(READY)  ## Measure speed against named peers and write docs/benchmarks.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	@$(BIN)/python -m benchmarks --output docs/benchmarks.md
@@ -94,6 +107,7 @@ lint: $(READY)  ## Check style, formatting and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 
 format: $(READY)  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format

@@ -1,0 +1,1 @@
+"""A campaign's whole life in a real Airflow, to be watched."""

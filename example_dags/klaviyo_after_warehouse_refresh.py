@@ -16,7 +16,7 @@ starts has no ``logical_date``: its day is that of ``run_after``.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import Asset, Param, dag
 
 from airflow_provider_klaviyo.campaigns import immediate
 from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator
@@ -40,8 +40,8 @@ try:
 except ImportError:  # before Airflow 3.4
     WHEN_REFRESHED = CUSTOMERS
 
-with DAG(
-    dag_id="klaviyo_after_warehouse_refresh",
+
+@dag(
     schedule=WHEN_REFRESHED,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -59,7 +59,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_after_warehouse_refresh() -> None:
     # [START audience]
     customers = KlaviyoCreateListOperator(task_id="customers", name="Lapsed customers")
     load = SqlToKlaviyoProfilesOperator(
@@ -120,7 +121,7 @@ with DAG(
     # [END send]
 
     # [START report]
-    report = KlaviyoCampaignReportOperator(
+    KlaviyoCampaignReportOperator(
         task_id="report",
         campaign_ids=send.output,
         conversion_metric="Placed Order (Shopify)",
@@ -133,3 +134,6 @@ with DAG(
 
     load >> ready >> clone
     check >> estimate >> send
+
+
+klaviyo_after_warehouse_refresh()

@@ -9,7 +9,7 @@ open, nothing is sent. Who said yes is in the task's XCom. Needs Airflow 3.1.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Param
+from airflow.sdk import Param, dag
 
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.operators.approval import KlaviyoApproveCampaignOperator
@@ -20,8 +20,8 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 
-with DAG(
-    dag_id="klaviyo_approval",
+
+@dag(
     schedule="0 9 * * 1",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -32,7 +32,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_approval() -> None:
     # [START approval]
     create = KlaviyoCreateCampaignOperator(
         task_id="create",
@@ -49,8 +50,11 @@ with DAG(
     approve = KlaviyoApproveCampaignOperator(
         task_id="approve", campaign_id=create.output, body="Ask Ada if anything is unclear.", timeout=24 * 3600
     )
-    send = KlaviyoSendCampaignOperator(
+    KlaviyoSendCampaignOperator(
         task_id="send", campaign_id=approve.output, if_edited="refuse", deferrable=True, poll_interval=5
     )
     assign >> estimate >> approve
     # [END approval]
+
+
+klaviyo_approval()

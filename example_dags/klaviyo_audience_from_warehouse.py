@@ -10,7 +10,7 @@ Rows that Klaviyo cannot take are in a file, with the reason; more of them than 
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import Asset, Param, dag
 
 from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator
 from airflow_provider_klaviyo.sensors.audiences import KlaviyoAudienceReadySensor
@@ -18,8 +18,8 @@ from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfil
 
 CUSTOMERS = Asset("warehouse_newsletter_customers", uri="file:///warehouse/marts/newsletter_customers")
 
-with DAG(
-    dag_id="klaviyo_audience_from_warehouse",
+
+@dag(
     schedule=CUSTOMERS,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     max_active_runs=1,
@@ -36,7 +36,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_audience_from_warehouse() -> None:
     # [START audience]
     customers = KlaviyoCreateListOperator(task_id="customers", name="{{ params.list_name }}")
     load = SqlToKlaviyoProfilesOperator(
@@ -63,3 +64,6 @@ with DAG(
     )
     load >> ready
     # [END audience]
+
+
+klaviyo_audience_from_warehouse()

@@ -12,7 +12,7 @@ schedule only says which dates there are: the DAG starts out paused, and is run 
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import Param, dag, task
 
 from airflow_provider_klaviyo.campaigns import immediate
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -21,8 +21,8 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 
-with DAG(
-    dag_id="klaviyo_backfill_clone_and_resend",
+
+@dag(
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -34,7 +34,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_backfill_clone_and_resend() -> None:
     # [START backfill]
     @task
     def campaign_of_the_day(name_prefix: str, ds: str | None = None) -> str:
@@ -62,3 +63,6 @@ with DAG(
     )
     estimate >> send
     # [END backfill]
+
+
+klaviyo_backfill_clone_and_resend()

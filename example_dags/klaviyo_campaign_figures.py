@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import Param, dag, task
 
 from airflow_provider_klaviyo.operators.campaigns import KlaviyoListCampaignsOperator
 from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
 
-with DAG(
-    dag_id="klaviyo_campaign_figures",
+
+@dag(
     schedule="0 7 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -29,7 +29,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_campaign_figures() -> None:
     # [START figures]
     sent = KlaviyoListCampaignsOperator(
         task_id="sent",
@@ -55,3 +56,6 @@ with DAG(
         page_path="{{ params.page_path }}",
     )
     # [END figures]
+
+
+klaviyo_campaign_figures()

@@ -9,7 +9,7 @@ campaign.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import Asset, Param, dag
 
 from airflow_provider_klaviyo.campaigns import email, immediate, tracking_options
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -19,8 +19,8 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoSendCampaignOperator,
 )
 
-with DAG(
-    dag_id="klaviyo_campaign_lifecycle",
+
+@dag(
     schedule="0 9 * * 1",
     start_date=pendulum.datetime(2026, 1, 5, tz="UTC"),
     catchup=False,
@@ -32,7 +32,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_campaign_lifecycle() -> None:
     # [START lifecycle]
     create = KlaviyoCreateCampaignOperator(
         task_id="create",
@@ -66,3 +67,6 @@ with DAG(
     )
     assign >> estimate >> send
     # [END lifecycle]
+
+
+klaviyo_campaign_lifecycle()

@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, BaseHook, Param, get_current_context, task, task_group
+from airflow.sdk import BaseHook, Param, dag, task, task_group
 
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
 from airflow_provider_klaviyo.task_groups import klaviyo_campaign
 
-with DAG(
-    dag_id="klaviyo_many_campaigns",
+
+@dag(
     schedule="0 10 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -28,12 +28,12 @@ with DAG(
     params={"template_id": Param("RipRmi", type="string", description="Template of all mails")},
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_many_campaigns() -> None:
     # [START many]
     @task
-    def campaigns() -> list[dict[str, Any]]:
-        """Today's campaigns, each as the arguments of one group."""
-        day = get_current_context()["dag_run"].run_after.date()
+    def campaigns(day: str) -> list[dict[str, Any]]:
+        """The day's campaigns, each as the arguments of one group."""
         hook = BaseHook.get_connection("warehouse").get_hook()
         rows = hook.get_records("SELECT brand, list_id, subject, minimum FROM campaigns ORDER BY priority, brand")
         return [
@@ -55,15 +55,15 @@ with DAG(
         )
 
     @task.short_circuit(trigger_rule="all_done", ignore_downstream_trigger_rules=False)
-    def sent() -> list[str]:
+    def sent(**context: Any) -> list[str]:
         """The ids of those that were sent."""
-        return [one for one in get_current_context()["ti"].xcom_pull(task_ids="one.campaign.send") or [] if one]
+        return [one for one in context["ti"].xcom_pull(task_ids="one.campaign.send") or [] if one]
 
     @task
     def all_sent() -> None:
         """Fails with the run if one of the campaigns failed, though the others were sent and reported."""
 
-    each = one.expand_kwargs(campaigns())
+    each = one.expand_kwargs(campaigns("{{ dag_run.run_after | ds }}"))
     ids = sent()
     report = KlaviyoCampaignReportOperator(
         task_id="report",
@@ -77,3 +77,6 @@ with DAG(
     each >> ids
     [each, report] >> all_sent()
     # [END many]
+
+
+klaviyo_many_campaigns()

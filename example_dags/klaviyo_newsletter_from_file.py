@@ -9,7 +9,7 @@ no template.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Param
+from airflow.sdk import Param, dag
 
 from airflow_provider_klaviyo.campaigns import email
 from airflow_provider_klaviyo.operators.campaigns import (
@@ -19,8 +19,8 @@ from airflow_provider_klaviyo.operators.campaigns import (
 )
 from airflow_provider_klaviyo.operators.templates import KlaviyoRenderTemplateOperator, KlaviyoUpsertTemplateOperator
 
-with DAG(
-    dag_id="klaviyo_newsletter_from_file",
+
+@dag(
     schedule="0 9 * * 4",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -33,7 +33,8 @@ with DAG(
     },
     tags=["klaviyo", "example"],
     doc_md=__doc__,
-):
+)
+def klaviyo_newsletter_from_file() -> None:
     # [START newsletter]
     write = KlaviyoUpsertTemplateOperator(
         task_id="write_template", name="Newsletter", html="klaviyo_newsletter_from_file.html"
@@ -61,3 +62,6 @@ with DAG(
     check >> create
     assign >> send
     # [END newsletter]
+
+
+klaviyo_newsletter_from_file()

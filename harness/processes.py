@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness import reaper
+
+LONGEST_END = 20
+"""Seconds that a child has to end, if it is asked."""
 
 PASSED_ON_BY_THE_CHILD = {signal.SIGTERM, signal.SIGINT}
 
@@ -73,11 +78,24 @@ class Processes:
         return {name: child.returncode for name, child in self._children.items() if child.poll() is not None}
 
     def stop(self) -> None:
-        """End all children and the guard at once. May be called twice."""
+        """End all children and the guard at once. May be called twice.
+
+        Where coverage is measured (``make coverage``), they are asked to end first: what is killed leaves no figures.
+        """
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            self._ask_to_end()
         reaper.signal_sessions([child.pid for child in self._children.values()], signal.SIGKILL)
         for name in list(self._children):
             self.collect(name)
         self._guard.communicate()
+
+    def _ask_to_end(self) -> None:
+        """Send SIGTERM to each child, and wait for them for a while."""
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=LONGEST_END)
 
     def log_path(self, name: str) -> Path:
         """Return the file that holds the child's output."""

@@ -97,6 +97,21 @@ def functions(thing: Any) -> list[Any]:
     return [base.__init__ for base in thing.__mro__ if base.__module__.startswith(PACKAGE) and "__init__" in vars(base)]
 
 
+def test_each_method_says_what_it_does() -> None:
+    """Or the method of Airflow's, or of a base, whose place it takes does."""
+    classes = {
+        base
+        for page in PAGES
+        for thing in page.things.values()
+        if inspect.isclass(thing)
+        for base in thing.__mro__
+        if base.__module__.startswith(PACKAGE)
+    }
+    found = {f"{one.__name__}.{name}": getattr(one, name) for one in classes for name in members(one)}
+    assert len(found) > 100
+    assert [name for name, member in found.items() if not inspect.getdoc(member)] == []
+
+
 def test_each_parameter_of_a_method_has_a_meaning() -> None:
     missing = [
         f"{name}.{member}: {one.name}"

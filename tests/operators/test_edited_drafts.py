@@ -3,78 +3,38 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator
 
-from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.campaigns import email, push, sms, static
-from airflow_provider_klaviyo.drafts.edits import with_attributes
-from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoRefusedError, KlaviyoValidationError, RefusalReason
+from airflow_provider_klaviyo.exceptions import KlaviyoRefusedError, KlaviyoValidationError, RefusalReason
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.never_twice import look
 from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoAssignTemplateOperator,
     KlaviyoCloneCampaignOperator,
-    KlaviyoCreateCampaignOperator,
     KlaviyoSendCampaignOperator,
     KlaviyoSetMessageImageOperator,
     KlaviyoUpdateCampaignMessageOperator,
     KlaviyoUpdateCampaignOperator,
 )
-from airflow_provider_klaviyo.tasks import KlaviyoCampaignOperator
-from tests.conftest import Connect
-from tests.support.context import Task, TaskInstance, XComs
+from tests.support.edits import (
+    NAME,
+    SUBJECT,
+    Edit,
+    Run,
+    edit_body,
+    edit_subject,
+    message_of,
+    messages,
+    replace_template,
+    setting,
+)
 from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, LIST, NOBODY, OTHER_LIST, TEMPLATE, Klaviyo
 
-NAME = "Weekly news 2026-11-20"
-SUBJECT = "A subject that no XCom may hold"
 LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat(timespec="seconds")
-
-
-class Run:
-    """A DAG run whose tasks follow each other and share their XComs."""
-
-    def __init__(self) -> None:
-        self.xcoms: XComs = {}
-        self.tasks: dict[str, Task] = {}
-
-    def task(self, kind: type[BaseOperator], task_id: str, *, map_index: int = -1, **arguments: Any) -> Task:
-        """The next task of the run, behind all those before it."""
-        before = [name for name in self.tasks if name != task_id]
-
-        def make() -> BaseOperator:
-            with DAG("campaigns", schedule=None):
-                operator = kind(task_id=task_id, **arguments)
-                for name in before:
-                    operator.set_upstream(KlaviyoCampaignOperator(task_id=name))
-            return operator
-
-        made = self.tasks[task_id] = Task(make, xcoms=self.xcoms, map_index=map_index)
-        return made
-
-    def create(self, task_id: str = "create", *, map_index: int = -1, **arguments: Any) -> str:
-        defaults = {"name": NAME, "audiences": {"included": [LIST]}, "messages": [email(subject=SUBJECT)]}
-        made = self.task(KlaviyoCreateCampaignOperator, task_id, map_index=map_index, **{**defaults, **arguments})
-        return str(made.run())
-
-    def assign(self, campaign_id: str) -> None:
-        self.task(KlaviyoAssignTemplateOperator, "assign", campaign_id=campaign_id, template_id=TEMPLATE).run()
-
-    def email(self) -> str:
-        """An email campaign that has its template."""
-        campaign_id = self.create()
-        self.assign(campaign_id)
-        return campaign_id
-
-    def send(self, campaign_id: str, **arguments: Any) -> Task:
-        return self.task(KlaviyoSendCampaignOperator, "send", campaign_id=campaign_id, poll_interval=0.02, **arguments)
 
 
 @pytest.fixture
@@ -86,38 +46,6 @@ def run() -> Run:
 def person(klaviyo: Klaviyo) -> KlaviyoHook:
     """Writes to Klaviyo outside of any task."""
     return KlaviyoHook()
-
-
-Edit = Callable[[KlaviyoHook, Klaviyo, str], Any]
-
-
-def message_of(klaviyo: Klaviyo, campaign_id: str) -> str:
-    return str(klaviyo.message(campaign_id)["id"])
-
-
-def edit_subject(person: KlaviyoHook, klaviyo: Klaviyo, campaign_id: str) -> None:
-    person.update_message(message_of(klaviyo, campaign_id), email(subject="Another subject"))
-
-
-def edit_body(person: KlaviyoHook, klaviyo: Klaviyo, campaign_id: str) -> None:
-    template = klaviyo.template_of(campaign_id)
-    attributes = {"html": "<html><body><p>Another body</p></body></html>"}
-    body = {"data": {"type": "template", "id": template, "attributes": attributes}}
-    person.call("update_template", path_params={"id": str(template)}, body=body)
-
-
-def replace_template(person: KlaviyoHook, klaviyo: Klaviyo, campaign_id: str) -> None:
-    person.assign_template(message_of(klaviyo, campaign_id), TEMPLATE)
-
-
-def setting(**attributes: Any) -> Edit:
-    return lambda person, _, campaign_id: person.update_campaign(campaign_id, attributes)
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What this package warns of in the task's log."""
-    ours = (record for record in caplog.records if record.name.startswith("airflow_provider_klaviyo"))
-    return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
 
 
 # --- what is seen -----------------------------------------------------------------------------------------------------
@@ -325,143 +253,3 @@ def test_no_xcom_has_content(klaviyo: Klaviyo, run: Run) -> None:
     assert len(text) < 2_000
     for content in (SUBJECT, NAME, LIST, "<html", "immediate"):
         assert content not in text
-
-
-# --- what must not be taken for an edit -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("settle", "late_reads"), [(30.0, 6), (0.0, 2)], ids=["fresh", "settled"])
-def test_a_read_that_lags_behind_our_own_write_is_not_an_edit(
-    klaviyo: Klaviyo,
-    run: Run,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    settle: float,
-    late_reads: int,
-) -> None:
-    monkeypatch.setattr(look, "SETTLE", settle)
-    campaign_id = run.email()
-    run.task(KlaviyoUpdateCampaignOperator, "update", campaign_id=campaign_id, name="Renamed").run()
-    klaviyo.fail("get_campaign", "stale", reads=late_reads)
-    assert run.send(campaign_id, if_edited="refuse").run() == campaign_id
-    assert klaviyo.fired() == [late_reads]
-    assert messages(caplog) == []
-    assert len(klaviyo.sends()) == 1
-
-
-def test_a_draft_that_was_not_edited_costs_no_further_request_and_no_wait(
-    klaviyo: Klaviyo, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    campaign_id = run.email()
-    monkeypatch.setattr(look, "PAUSE", 3600.0)
-    counts = []
-    for if_edited in ("send", "refuse"):
-        before = klaviyo.counted()
-        run.send(campaign_id, if_edited=if_edited, wait_until=None).run()
-        counts.append(klaviyo.counted() - before)
-        klaviyo.wait_for_sends()
-        campaign_id = run.email()
-    assert counts[0] == counts[1]
-    assert sum(counts[1].values()) == 4
-
-
-def test_a_template_that_only_has_another_time_is_not_an_edit(klaviyo: Klaviyo, run: Run, person: KlaviyoHook) -> None:
-    """Klaviyo itself may touch it."""
-    campaign_id = run.email()
-    template = str(klaviyo.template_of(campaign_id))
-    body = {"data": {"type": "template", "id": template, "attributes": {"name": "Another name"}}}
-    before = klaviyo.get(f"/api/templates/{template}")["data"]["attributes"]["updated"]
-    person.call("update_template", path_params={"id": template}, body=body)
-    assert klaviyo.get(f"/api/templates/{template}")["data"]["attributes"]["updated"] != before
-    run.send(campaign_id, if_edited="refuse").run()
-    assert len(klaviyo.sends()) == 1
-
-
-def test_a_campaign_that_no_task_of_the_run_wrote_is_sent_without_a_word(
-    klaviyo: Klaviyo, run: Run, caplog: pytest.LogCaptureFixture
-) -> None:
-    run.email()
-    run.send(DRAFT_EMAIL, if_edited="refuse").run()
-    assert messages(caplog) == []
-    assert len(klaviyo.sends()) == 1
-
-
-def test_a_key_without_the_scope_for_templates_is_enough(
-    klaviyo: Klaviyo, run: Run, person: KlaviyoHook, connect: Connect
-) -> None:
-    connect(klaviyo.url, password="pk_scopes_campaigns:read+campaigns:write")
-    campaign_id = run.email()
-    run.send(campaign_id, if_edited="refuse").run()
-    assert len(klaviyo.sends()) == 1
-
-
-def test_a_template_that_no_answer_had_is_read_if_the_key_may(klaviyo: Klaviyo, connect: Connect) -> None:
-    bare = Resource("template", TEMPLATE)
-    assert "<html" in with_attributes(KlaviyoHook(), bare).attributes["html"]
-    connect(klaviyo.url, password="pk_scopes_campaigns:read+campaigns:write")
-    assert with_attributes(KlaviyoHook(), bare) == bare
-    assert [request["status"] for request in klaviyo.requests("get_template")] == [200, 403]
-
-
-def test_a_campaign_that_somebody_sends_meanwhile_is_waited_for(
-    klaviyo: Klaviyo, run: Run, person: KlaviyoHook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Looking again takes a while; a send of that time is not met by a second one."""
-    campaign_id = run.create(messages=[sms(body="Hello")], send_strategy=static(LATER))
-    person.update_message(message_of(klaviyo, campaign_id), sms(body="Edited"))
-    sleep = time.sleep
-
-    def send_meanwhile(seconds: float) -> None:
-        if klaviyo.counted()["send_campaign"] == 0:
-            klaviyo.send(campaign_id)
-        sleep(seconds)
-
-    monkeypatch.setattr(time, "sleep", send_meanwhile)
-    assert run.send(campaign_id, if_edited="refuse", wait_until="scheduled").run() == campaign_id
-    assert klaviyo.counted()["send_campaign"] == 1
-
-
-# --- where notes are looked for ---------------------------------------------------------------------------------------
-
-
-def test_only_tasks_of_this_package_are_asked_for_notes() -> None:
-    """Each costs a request to Airflow, and hundreds of others' may come before a send."""
-    with DAG("campaigns", schedule=None):
-        refreshed = [BaseOperator(task_id=f"refresh_{number}") for number in range(300)]
-        create = KlaviyoCreateCampaignOperator.partial(
-            task_id="create", audiences={"included": [LIST]}, messages=[sms(body="Hello")]
-        ).expand(name=["one", "other"])
-        update = KlaviyoUpdateCampaignOperator(task_id="update", campaign_id=DRAFT_EMAIL, name="Renamed")
-        send = KlaviyoSendCampaignOperator(task_id="send", campaign_id=DRAFT_EMAIL)
-        refreshed >> create >> update >> send >> KlaviyoSendCampaignOperator(task_id="later", campaign_id=DRAFT_EMAIL)
-    assert send.writers() == ["create", "update"]
-
-
-# --- when the notes cannot be read ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def _no_xcoms(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("500 from Airflow's API server")
-
-    monkeypatch.setattr(TaskInstance, "xcom_pull", refuse)
-
-
-@pytest.mark.usefixtures("_no_xcoms")
-def test_notes_that_cannot_be_read_break_no_send(klaviyo: Klaviyo, run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    campaign_id = run.email()
-    run.send(campaign_id).run()
-    (warning,) = messages(caplog)
-    assert "500 from Airflow's API server" in warning
-    assert "sent without looking if somebody edited it" in warning
-    assert len(klaviyo.sends()) == 1
-
-
-@pytest.mark.usefixtures("_no_xcoms")
-def test_notes_that_cannot_be_read_fail_a_try_that_is_to_refuse_edits(klaviyo: Klaviyo, run: Run) -> None:
-    campaign_id = run.email()
-    with pytest.raises(KlaviyoError, match="The next try reads again") as caught:
-        run.send(campaign_id, if_edited="refuse").run()
-    assert not isinstance(caught.value, KlaviyoRefusedError), "Airflow retries it"
-    assert klaviyo.sends() == []

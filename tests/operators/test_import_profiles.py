@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -315,34 +314,6 @@ def test_nulls_clear_custom_properties_and_standard_fields(klaviyo):
     assert klaviyo.counted()["create_or_update_profile"] == 1
 
 
-CSV = (
-    '\ufeffemail,first_name,"properties.note"\r\n'
-    'a@example.com,"Ann ""A"", Smith",\r\n'
-    'b@example.com,Bo,"two\nlines"\r\n'
-    "c@example.com\r\n"
-)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-def test_a_csv_file_is_read_with_its_quotes_and_its_mark(klaviyo, tmp_path, suffix):
-    path = tmp_path / f"people{suffix}"
-    content = CSV.encode()
-    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
-    result = importing(path=f"file://{path}", max_rejected=1).run()
-    assert (result["rows"], result["accepted"], result["rejected"]) == (3, 2, 1)
-    assert (profile("a@example.com") or {})["first_name"] == 'Ann "A", Smith'
-    assert (profile("b@example.com") or {})["properties"] == {"note": "two\nlines"}
-
-
-def test_a_file_of_json_lines_is_read(klaviyo, tmp_path):
-    path = tmp_path / "people.jsonl"
-    path.write_text(
-        '{"email": "a@example.com", "properties": {"n": 1}}\n\n{"email": \n[1]\n{"email": "b@example.com"}\n'
-    )
-    result = importing(path=f"file://{path}", max_rejected=2).run()
-    assert (result["rows"], result["accepted"], result["rejected"]) == (4, 2, 2)
-
-
 def test_a_column_of_mixed_types_keeps_what_json_can_carry_and_rejects_the_other_rows(klaviyo, tmp_path):
     path = tmp_path / "rejected.jsonl"
     values = [1, "two", [3], {"four": 4}, True, 5.5, b"six", float("inf"), None]
@@ -352,52 +323,6 @@ def test_a_column_of_mixed_types_keeps_what_json_can_carry_and_rejects_the_other
     assert [(line["row"], line["field"]) for line in lines(path)] == [(7, "properties.x"), (8, "properties.x")]
     found = [(profile(row["email"]) or {})["properties"].get("x") for row in rows[:6]]
     assert found == values[:6]
-
-
-def test_a_parquet_file_is_read_with_its_types(klaviyo, tmp_path):
-    import datetime
-    from decimal import Decimal
-
-    import pyarrow
-    from pyarrow import parquet
-
-    path = tmp_path / "people.parquet"
-    moment = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
-    table = {"EMAIL": ["a@example.com", None], "spent": [Decimal("1.50"), None], "seen": [moment, moment]}
-    parquet.write_table(pyarrow.table(table), path)
-    result = importing(path=f"file://{path}", unmapped="properties", max_rejected=1).run()
-    assert (result["rows"], result["accepted"], result["rejected"]) == (2, 1, 1)
-    assert (profile("a@example.com") or {})["properties"] == {"spent": 1.5, "seen": "2026-11-26T00:00:00+00:00"}
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.csv", b"", "CSV file is empty"),
-        ("a.csv", b"email,email\n", "a column twice|both go into"),
-        ("a.csv", b"name\nAda\n", "Column 'name'"),
-        ("a.csv", b"first_name\nAda\n", "recognised"),
-        ("a.csv", b'email\n"a@example.com\n', "cannot be read after line"),
-        ("a.csv", "email\nj\xfcrgen@example.com\n".encode("latin-1"), "has to be UTF-8"),
-        ("a.jsonl", b"", "which is empty"),
-        ("a.jsonl", b"\n\n", "which is empty"),
-        ("a.parquet", b"not parquet", "Parquet file cannot be read"),
-        ("missing.csv", None, "no such file"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_and_nothing_is_imported(klaviyo, tmp_path, name, content, words):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(KlaviyoValidationError, match=words):
-        importing(path=f"file://{tmp_path / name}").run()
-    assert klaviyo.counted()["bulk_import_profiles"] == 0
-
-
-def test_a_cell_of_two_million_characters_is_a_rejected_row(klaviyo, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text(f"email,properties.x\na@example.com,{'x' * 2_000_000}\nb@example.com,y\n")
-    result = importing(path=f"file://{path}", max_rejected=1).run()
-    assert (result["accepted"], result["rejected"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a report has as time goes by."""
+"""What a report counts and refuses, and what it has as time goes by."""
 
 from __future__ import annotations
 
@@ -114,3 +114,112 @@ def test_reactions_can_be_off_and_then_all_is_delivered_at_once(api, reactions, 
     assert (now["delivered"] == now["recipients"]) is delivered
     api.advance(DAY)
     assert (figures(api, campaign_id)["opens"] > 0) is reactions
+
+
+# --- what is counted, and what is refused ----------------------------------------------------------------------------
+
+
+def resource(type_: str, attributes: Any = None, **more: Any) -> dict[str, Any]:
+    return {"data": {"type": type_, "attributes": attributes or {}, **more}}
+
+
+def event(email: str, metric: str = "Placed Order", **attributes: Any) -> dict[str, Any]:
+    given = {
+        "properties": {},
+        "metric": {"data": {"type": "metric", "attributes": {"name": metric}}},
+        "profile": {"data": {"type": "profile", "attributes": {"email": email}}},
+        **attributes,
+    }
+    return resource("event", given)
+
+
+def report(api: Any, **attributes: Any) -> Any:
+    given = {
+        "statistics": ["recipients", "delivered", "conversions", "conversion_value", "open_rate", "delivery_rate"],
+        "timeframe": {"key": "today"},
+        "conversion_metric_id": ORDERS,
+        **attributes,
+    }
+    return api.send("POST", "/api/campaign-values-reports", resource("campaign-values-report", given))
+
+
+def results(answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]["attributes"]["results"]
+
+
+def test_a_report_counts_what_was_sent_and_the_events_that_followed(api):
+    api.http.post("/sandbox/settings", json={"reactions": False}).raise_for_status()
+    assert results(report(api)) == []
+    campaign_id, message_id = api.create("Sale")
+    api.start(campaign_id)
+    api.advance(10)
+    [sent] = api.sends()
+    buyer = sent["addresses"][0]
+    api.send("POST", "/api/events", event(buyer, value=30, unique_id="1"))
+    api.send("POST", "/api/events", event(buyer, value=12.5, unique_id="2"))
+    api.send("POST", "/api/events", event(buyer, "Opened Email"))
+    api.send("POST", "/api/events", event("stranger@example.com", value=99))
+    [row] = results(report(api, timeframe={"key": "last_30_days"}))
+    assert row["groupings"] == {
+        "campaign_id": campaign_id,
+        "campaign_message_id": message_id,
+        "send_channel": "email",
+    }
+    assert row["statistics"] == {
+        "recipients": sent["recipients"],
+        "delivered": sent["recipients"],
+        "conversions": 2,
+        "conversion_value": 42.5,
+        "open_rate": 1 / sent["recipients"],
+        "delivery_rate": 1.0,
+    }
+
+
+def test_a_report_is_filtered_grouped_and_bound_to_its_timeframe(api):
+    for name in ("One", "Two"):
+        api.start(api.create(name)[0])
+        api.advance(10)
+    first = api.sends()[0]["campaign_id"]
+    week = {"key": "last_7_days"}
+    assert len(results(report(api, timeframe=week))) == 2
+    [row] = results(report(api, timeframe=week, filter=f'contains-any(campaign_id,["{first}"])'))
+    assert row["groupings"]["campaign_id"] == first
+    assert results(report(api, timeframe=week, filter='equals(send_channel,"sms")')) == []
+    assert results(report(api, timeframe=week, filter='contains-any(tag_name,["sale"])')) == []
+    tag = {"data": [{"type": "campaign", "id": first}]}
+    api.send("POST", "/api/tags/01J0TAG000000000000000SALE/relationships/campaigns", tag)
+    by_tag = ["campaign_id", "campaign_message_id", "tag_name"]
+    tagged = results(report(api, timeframe=week, filter='contains-any(tag_name,["sale"])', group_by=by_tag))
+    assert [row["groupings"]["tag_name"] for row in tagged] == ["sale"]
+    assert results(report(api, timeframe={"key": "last_month"})) == []
+    assert results(report(api, timeframe={"start": "2020-01-01T00:00:00Z", "end": "2020-12-31T00:00:00Z"})) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pointer"),
+    [
+        ({"group_by": ["campaign_id"]}, "/data/attributes/group_by"),
+        ({"group_by": ["shoe_size"]}, "/data/attributes/group_by/0"),
+        ({"statistics": ["likes"]}, "/data/attributes/statistics/0"),
+        ({"conversion_metric_id": "Nope00"}, "/data/attributes/conversion_metric_id"),
+        ({"timeframe": {"key": "last_7_years"}}, "/data/attributes/timeframe/key"),
+        (
+            {"timeframe": {"start": "2024-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}},
+            "/data/attributes/timeframe",
+        ),
+        (
+            {"filter": 'equals(send_channel,"sms"),equals(send_channel,"email")'},
+            "/data/attributes/filter",
+        ),
+    ],
+)
+def test_a_report_that_klaviyo_does_not_make_is_refused(api, attributes, pointer):
+    answer = report(api, **attributes)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["source"] == {"pointer": pointer}
+
+
+@pytest.mark.parametrize("expression", ['equals(send_channel,"mobile_push")', 'contains(campaign_id,"x")', "equals("])
+def test_a_reports_filter_is_checked(api, expression):
+    assert report(api, filter=expression).status_code == 400

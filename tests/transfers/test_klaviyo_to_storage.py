@@ -11,9 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.sdk import ObjectStoragePath
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyarrow import parquet
 
 from airflow_provider_klaviyo.api.filters import equals
@@ -22,7 +19,6 @@ from airflow_provider_klaviyo.exceptions import KlaviyoApiError, KlaviyoTransien
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.klaviyo_to_storage import KlaviyoToObjectStorageOperator
 from airflow_provider_klaviyo.transfers.resources import SOURCES
-from airflow_provider_klaviyo.transfers.row_files import writing
 from tests.support.context import Task
 from tests.support.filling import new_list
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, LIST, Klaviyo
@@ -384,33 +380,3 @@ def test_what_jinja_renders_is_judged_before_klaviyo_is_called(klaviyo: Klaviyo,
         with pytest.raises(KlaviyoValidationError, match=f"{next(iter(arguments))} is"):
             exporting(**{"path": tmp_path / "events.jsonl", **arguments}).run()
     assert klaviyo.requests() == []
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
-)
-COLUMNS: dict[str, Any] = {"id": "text", "anything": "json"}
-
-
-def whole(value: Any) -> Any:
-    """The value with ``?`` in place of half a character."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.fixed_dictionaries({"id": TEXT, "anything": JSON}), max_size=5))
-def test_any_value_comes_back_from_any_file(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    for name in ("rows.jsonl", "rows.jsonl.gz", "rows.parquet"):
-        with writing(ObjectStoragePath(str(tmp_path / name)), COLUMNS) as write:
-            write(rows[:2])
-            write(rows[2:])
-    assert lines(tmp_path / "rows.jsonl") == lines(tmp_path / "rows.jsonl.gz") == [whole(row) for row in rows]
-    read = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
-    decoded = [None if row["anything"] is None else json.loads(row["anything"]) for row in read]
-    assert decoded == [whole(row["anything"]) for row in rows]
-    assert [row["id"] for row in read] == [whole(row["id"]) for row in rows]

@@ -141,7 +141,9 @@ class KlaviyoApproveCampaignOperator(KlaviyoCampaignOperator, HITLOperator):
         facts = {"answer": answer, "by": by, "at": at.isoformat() if isinstance(at, datetime) else at}
         context["ti"].xcom_push(key=ANSWER, value=facts)
         if self.run_note:
-            self.note_run(context, answer if by is None else f"{answer} by {by}, {facts['at']}")
+            from airflow_provider_klaviyo.operators.run_note import note_run
+
+            note_run(self, context, answer if by is None else f"{answer} by {by}, {facts['at']}")
         if answer == APPROVE:
             self._check_unchanged(context)
             self.log.info("Campaign %s was approved by %s.", self.campaign_id, by)

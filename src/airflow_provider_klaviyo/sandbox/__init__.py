@@ -1,0 +1,1 @@
+"""A local Klaviyo, for tests and for trying things out."""

@@ -155,7 +155,9 @@ class KlaviyoSendCampaignOperator(KlaviyoWaitingOperator):
         if self._killed:
             self.on_kill()
         if self.run_note:
-            self.note_run(context)
+            from airflow_provider_klaviyo.operators.run_note import note_run
+
+            note_run(self, context)
         if self.wait_until is None:
             self._tell(context, "On its way:", name)
             return self.campaign_id

@@ -1,0 +1,1 @@
+"""The page that shows what the sandbox holds and what it was asked."""
