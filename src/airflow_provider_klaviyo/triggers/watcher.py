@@ -23,7 +23,7 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.campaigns.status import UNDER_WAY, CampaignStatus, check_statuses, is_final, matches
 from airflow_provider_klaviyo.campaigns.wait import JITTER, LIST_SIZE
-from airflow_provider_klaviyo.triggers.poller import opened
+from airflow_provider_klaviyo.hooks.klaviyo import opened
 
 LATELY = timedelta(days=7)
 """How long a campaign that ended is remembered, and how long the triggerer may be down without missing one."""
