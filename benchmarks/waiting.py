@@ -88,7 +88,7 @@ class Result:
     @property
     def keeps_up(self) -> bool:
         """True if each campaign was looked at in each round."""
-        return self.way == "shared" or self.requests_a_round > 0.9 * self.campaigns
+        return self.requests_a_round > 0.9 * self.campaigns / (100 if self.way == "shared" else 1)
 
 
 # The measured process
