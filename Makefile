@@ -14,12 +14,13 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 	--extra parquet --extra phone --extra redis --extra sandbox --extra sql --group test
 
 # The newest Airflow there is, a pre-release or not, with the newest of everything else; only one newer than the locked.
-# Of the live tests, the stories: those that kill are left out, as the scheduler of 3.4.0b2 ends if it takes a cleared task
-# for dead, and those that measure.
 NEXT := .venv-next/bin
 NEXT_READY := .venv-next/.ready
 NEXT_AIRFLOW = apache-airflow>$(shell sed -n 's/^apache-airflow==//p' requirements.lock)
 MAY_BE_PRE_RELEASES := apache-airflow apache-airflow-core apache-airflow-task-sdk
+
+# Of the live tests, those that other Airflows than the locked one run: neither those that measure nor those that kill, as
+# the scheduler of 3.4.0b2 ends if it takes a cleared task for dead.
 STORIES := $(addprefix tests/live/test_,approval.py cleared.py edited.py lifecycle.py warehouse.py)
 
 # Which of the fast tests run on another Airflow than the locked one.
@@ -63,8 +64,9 @@ test-fast: $(READY)  ## Run all tests without an Airflow that runs
 test-live: $(READY)  ## Run all tests with a real Airflow
 	@$(BIN)/$(LIVE) -m live || { echo "Again, alone:"; $(BIN)/$(ALONE) -m live; }
 
-test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow on the oldest one supported, Airflow 3.0
+test-oldest: $(OLDEST_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the oldest: Airflow 3.0
 	@$(OLDEST)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)
+	@$(OLDEST)/$(LIVE) -m live $(STORIES) || { echo "Again, alone:"; $(OLDEST)/$(ALONE) -m live $(STORIES); }
 
 test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with a real one, on the newest pre-release
 	@$(NEXT)/$(FAST) -m "$(WHICH)" $(OLDEST_TESTS)

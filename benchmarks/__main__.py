@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{machine()}, load {load()}", flush=True)
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"AIRFLOW_HOME": home, "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL"}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a package that was installed has its byte code
         for name in options.only or NAMES:
             before = load()
             print(f"{name} ...", flush=True)

@@ -46,10 +46,11 @@ LATER = """## Since {revision}
 
 {count} operations. The document of this revision is not public yet; requests, limits and scopes are read from Klaviyo's
 SDK. Path and revision are checked before the call, all else is left to Klaviyo. Give `revision="{revision}"` to
-`KlaviyoApiOperator` or to a hook; all operations above are in that revision, too. Its campaigns are of another kind:
-the list operator, the status sensor and the report [read them](campaigns.md), and no operator here writes them. What
-the SDK calls `get_campaign_messages` is `list_campaign_messages`
-here: that name has long been another operation's.
+`KlaviyoApiOperator` or to a hook. All operations above are in that revision, too; of those for browsers (below
+`/client/`) that is known of `get_client_ip_allowlist` alone, as the SDK has the others in no revision. Campaigns are of
+another kind there: some tasks [read them](upgrading-a-revision.md#what-reads-2026-10-15), and no operator here writes
+them. What the SDK calls `get_campaign_messages` is `list_campaign_messages` here: that name has long been another
+operation's.
 
 """
 COLUMNS = ("Operation", "Request", "Hook method", "Operator or sensor", "Rate limit", "Scopes")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_klaviyo.api.document import Answer, Document, read, retry_after
+from airflow_provider_klaviyo.api.document import Answer, Document, read
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoTransientError
+from airflow_provider_klaviyo.api.refusal import retry_after
 from airflow_provider_klaviyo.api.request import absolute_url, build
 
 JSON = st.recursive(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.document import Answer, Resource, read
 from airflow_provider_klaviyo.api.errors import (
@@ -29,12 +31,14 @@ from airflow_provider_klaviyo.campaigns.wait import (
     look_at_send_job,
 )
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
-from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
-from airflow_provider_klaviyo.triggers.watcher import (
+from airflow_provider_klaviyo.triggers.campaigns import (
     KlaviyoCampaignStatusEventTrigger,
+    KlaviyoCampaignStatusTrigger,
+)
+from airflow_provider_klaviyo.triggers.recent import (
     RecentCampaigns,
-    _event_id,
-    _payload,
+    RecentCampaignsOfChannels,
+    RecentOmnichannelCampaigns,
 )
 from tests.support.driven import ATTRIBUTES, C, M, T, drive, resource, right
 
@@ -46,6 +50,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "list_campaigns": {"channels": ["email"], "include": ["campaign-messages", "tags"], "fields": ["name", "status"]},
     "omnichannel.list_campaigns": {"include": ["campaign-messages", "tags"], "fields": ["name", "status"]},
     "omnichannel.get_contents": {"message_ids": [M]},
+    "omnichannel.campaigns_of_messages": {"wanted": filters.equals("status", "sent")},
     "create_campaign": {"attributes": {"name": "One"}, "messages": []},
     "clone_campaign": {"campaign_id": C, "new_name": "One"},
     "update_campaign": {"campaign_id": C, "attributes": {"name": "One"}},
@@ -88,6 +93,8 @@ METHODS: dict[str, Callable[..., Call[Any]]] = {
     "omnichannel.list_campaigns": omnichannel.list_campaigns,
     "omnichannel.get_campaign": omnichannel.get_campaign,
     "omnichannel.get_contents": omnichannel.get_contents,
+    "omnichannel.campaigns_of_messages": omnichannel.campaigns_of_messages,
+    "omnichannel.last_sent": omnichannel.last_sent,
 }
 
 ODD = st.one_of(
@@ -217,23 +224,41 @@ def test_a_look_is_an_observation_or_an_error_that_does_not_end_the_wait(
     assert observation.count is None or observation.count >= 0
 
 
+RECENT: list[Callable[[], RecentCampaigns]] = [lambda: RecentCampaignsOfChannels(["email"]), RecentOmnichannelCampaigns]
+
+
+def fired(*looks: list[dict[str, Any]]) -> list[Any]:
+    """What a watcher fires, whose first look saw nothing."""
+
+    async def stream() -> AsyncIterator[list[dict[str, Any]]]:
+        for rows in ([], *looks):
+            yield rows
+
+    async def events() -> list[Any]:
+        watcher = KlaviyoCampaignStatusEventTrigger(name_contains="one")
+        return [event.payload async for event in watcher.filter_shared_stream(stream())]
+
+    return asyncio.run(events())
+
+
+@pytest.mark.parametrize("make", RECENT, ids=["by channel", "omnichannel"])
 @many
 @given(odd=st.lists(mutations(), min_size=1, max_size=3))
 def test_a_watcher_goes_on_and_sees_what_is_sent_once_answers_are_right(
-    odd: list[Callable[[Request], Any]],
+    make: Callable[[], RecentCampaigns], odd: list[Callable[[Request], Any]]
 ) -> None:
-    recent = RecentCampaigns(["email"])
-    trigger = KlaviyoCampaignStatusEventTrigger(name_contains="one")
+    recent = make()
     now = datetime(2026, 1, 1, tzinfo=UTC)
+    looks = []
     for answer in odd:
         try:
-            rows = drive(recent.look(now.timestamp), answer)
+            looks.append(drive(recent.look(now.timestamp), answer))
         except KlaviyoTransientError:
             continue
-        events = [_payload(_event_id(row), row) for row in rows if trigger._wants(row)]
-        assert all(isinstance(event["name"], str) for event in events)
-    rows = drive(recent.look(now.timestamp), right)
-    assert C in [row["id"] for row in rows if trigger._wants(row)]
+    looks.append(drive(recent.look(now.timestamp), right))
+    events = fired(*looks)
+    assert all(isinstance(event["name"], str) for event in events)
+    assert f"{C}:Sent" in [event["event_id"] for event in events]
 
 
 # --- the cases that were seen -----------------------------------------------------------------------------------------
@@ -333,7 +358,7 @@ def test_a_campaign_that_is_odd_for_a_while_is_still_seen_when_it_ends() -> None
         attributes = {**ATTRIBUTES, "status": status}
         return lambda _: {"data": [{**resource("campaign", C), "attributes": attributes}], "links": {}}
 
-    recent = RecentCampaigns(["email"])
+    recent = RecentCampaignsOfChannels(["email"])
     assert [row["status"] for row in drive(recent.look(now.timestamp), with_status("Sending"))] == ["Sending"]
     assert [row["status"] for row in drive(recent.look(now.timestamp), with_status(None))] == [""]
     asked: list[str] = []

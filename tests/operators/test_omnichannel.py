@@ -150,11 +150,11 @@ NINE, TEN, ELEVEN = (f"2026-11-27T{hour}:00:00+00:00" for hour in ("09", "10", "
         ({"M1": "sent", "M2": "cancelled"}, {"M1": NINE, "M2": ELEVEN}, NINE),
         ({"M1": "sent", "M2": "sent"}, {"M1": NINE, "M2": "2026-11-27T09:30:00+02:00"}, NINE),
         ({"M1": "scheduled", "M2": "draft"}, {"M1": NINE, "M2": "some day"}, NINE),
-        ({"M1": "cancelled"}, {"M1": NINE}, None),
+        ({"M1": "cancelled", "M2": "cancelled"}, {"M1": NINE, "M2": TEN}, TEN),
         ({}, {}, None),
     ],
 )
-def test_the_send_time_is_the_last_of_the_messages_that_are_not_cancelled(
+def test_the_send_time_is_the_last_of_the_messages_that_are_not_cancelled_if_there_are_any(
     connect: Connect, messages: dict[str, str], send_times: dict[str, str], expected: str | None
 ) -> None:
     with OneOmnichannelCampaign(messages, send_times) as server:
@@ -220,17 +220,6 @@ def test_it_waits_until_so_long_after_the_send_time_of_the_message(klaviyo: Klav
     task = report(sent, report_after=timedelta(hours=23))
     assert len(task.run()) == 2
     assert task.deferrals == []
-
-
-@pytest.mark.parametrize("given", [REVISION, None], ids=["of the task", "of the connection"])
-def test_a_page_is_refused_before_the_first_call(
-    klaviyo: Klaviyo, connect: Connect, given: str | None, tmp_path: Any
-) -> None:
-    connect(klaviyo.url, revision=REVISION)
-    with pytest.raises(KlaviyoValidationError, match="page_path") as caught:
-        report(SENT, revision=given, page_path=str(tmp_path / "page.html")).run()
-    assert "revision='2026-07-15'" in str(caught.value)
-    assert klaviyo.requests() == []
 
 
 # --- several messages and variations ----------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
-from airflow_provider_klaviyo.operators.reports.page import STEPS, render
+from airflow_provider_klaviyo.operators.reports.page import STEPS, last, render
 from tests.support.context import Task
-from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
+from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, Klaviyo
 
 DAY = 86400.0
 ROW = {
@@ -70,6 +70,21 @@ def test_a_mark_stands_at_the_median_of_the_last_sends_of_the_channel():
     assert "median of the last 3 sends" in html
 
 
+def test_the_last_five_messages_of_each_channel_are_compared_with():
+    rows = [
+        {**ROW, "send_channel": channel, "campaign_message_id": f"{channel}{day}", "send_time": f"2026-11-{day:02}"}
+        for channel, days in (("email", range(1, 9)), ("sms", range(1, 4)))
+        for day in days
+    ]
+    variation = {**rows[7], "variation": "B"}
+    unknown = {**ROW, "campaign_message_id": "M", "send_time": None}
+    assert [(row["campaign_message_id"], row["variation"]) for row in last([unknown, *rows, variation])] == [
+        *((f"email{day}", "") for day in range(4, 9)),
+        *((f"sms{day}", "") for day in range(1, 4)),
+        ("email8", "B"),
+    ]
+
+
 @pytest.mark.parametrize("recipients", [0, None])
 def test_a_campaign_that_nobody_got_has_empty_bars(recipients):
     [drawing] = funnels(page(dict.fromkeys(STEPS, recipients) | {k: v for k, v in ROW.items() if k not in STEPS}))
@@ -90,8 +105,12 @@ def test_names_are_text_whatever_they_hold_and_the_page_loads_nothing():
     assert "A &amp; B &lt;i&gt;" in html
 
 
-def test_the_page_of_a_report_compares_with_the_last_sends_in_the_same_request(klaviyo: Klaviyo, tmp_path: Path):
+@pytest.mark.parametrize("revision", ["2026-07-15", "2026-10-15"])
+def test_the_page_of_a_report_compares_with_the_last_sends_in_the_same_request(
+    klaviyo: Klaviyo, tmp_path: Path, revision: str
+):
     hook = KlaviyoHook()
+    klaviyo.send(DRAFT_SMS)
     for number in range(7):
         klaviyo.send(hook.clone_campaign(DRAFT_EMAIL, f"Earlier {number}").id)
     klaviyo.wait_for_sends()
@@ -107,6 +126,7 @@ def test_the_page_of_a_report_compares_with_the_last_sends_in_the_same_request(k
             conversion_metric="Placed Order (Shopify)",
             statistics=["open_rate"],
             page_path=str(path),
+            revision=revision,
         )
     )
     [row] = task.run()
@@ -119,6 +139,8 @@ def test_the_page_of_a_report_compares_with_the_last_sends_in_the_same_request(k
     recipients = klaviyo.sends(DRAFT_EMAIL)[0]["recipients"]
     assert f"{recipients:,} (100.0%, 100.0% before)" in html
     assert klaviyo.counted()["query_campaign_values"] == 1
+    reads = [row for row in klaviyo.requests() if row["revision"] == revision]
+    assert {row["operation"] for row in reads} >= {"get_campaigns", "query_campaign_values"}
 
 
 def test_without_a_send_there_is_a_page_that_says_so(klaviyo: Klaviyo, tmp_path: Path):

@@ -113,7 +113,7 @@ def test_a_revision_is_added_to_what_this_package_carries(spec: Path, monkeypatc
     }
     monkeypatch.setattr(operations, "SPEC", spec)
     monkeypatch.setattr(schemas, "SPEC", spec)
-    cached = (operations.revisions, operations.operations, operations._names, operations._routes, schemas.published)
+    cached = [value for value in vars(operations).values() if hasattr(value, "cache_clear")] + [schemas.published]
     for reader in cached:
         reader.cache_clear()
     try:

@@ -106,6 +106,7 @@ def right(request: Request) -> Any:
             resource("campaign-variation", "V1"),
             resource("tag", T),
             resource("template", T),
+            resource("campaign", C),
         ],
         "links": {"self": "https://a.klaviyo.com/api", "next": None},
     }

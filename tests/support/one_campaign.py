@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import unquote
 
 from tests.support.serving import Serving
 
@@ -76,6 +77,8 @@ class OneCampaign(Serving):
 class OneOmnichannelCampaign(OneCampaign):
     """Answers reads of one omnichannel campaign, singly or in a list, each with its messages.
 
+    A list by the campaign's time does not have it; one of messages by their time does.
+
     :param messages: Klaviyo's word for the status of each message, by its id.
     :param send_times: when messages will be sent.
     """
@@ -84,11 +87,17 @@ class OneOmnichannelCampaign(OneCampaign):
         super().__init__()
         self.messages = messages
         self.send_times = send_times or {}
+        self.updated: set[str] = set()
+        """The messages that were updated lately."""
 
     def _answer(self, path: str) -> tuple[int, Any]:
         path, _, query = path.partition("?")
-        if self.failing or "include=campaign-messages" not in query:
-            return _error(self.failing or 400, "Failing as told, or without messages.")
+        if self.failing:
+            return _error(self.failing, "Failing as told.")
+        if path.strip("/") == "api/campaign-messages":
+            return self._list_messages(unquote(query))
+        if "include=campaign-messages" not in query:
+            return _error(400, "Without messages.")
         included = [self._message(id_, status) for id_, status in self.messages.items()]
         match path.strip("/").split("/"):
             case ["api", "campaigns"]:
@@ -98,6 +107,14 @@ class OneOmnichannelCampaign(OneCampaign):
                 return 200, {"data": self._campaign(), "included": included}
             case _:
                 return _error(404, "No such campaign.")
+
+    def _list_messages(self, query: str) -> tuple[int, Any]:
+        messages = self.messages.items()
+        found = [(id_, status) for id_, status in messages if f'equals(status,"{status}")' in query]
+        if "(updated," in query:
+            found = [(id_, status) for id_, status in messages if id_ in self.updated]
+        body = {"data": [self._message(*one) for one in found], "links": {"next": None}}
+        return 200, {**body, "included": [self._campaign()] if found and "include=campaign" in query else []}
 
     def _message(self, id_: str, status: Any) -> Any:
         definition = {"status": status, "send_options": {"send_time": self.send_times.get(id_)}}

@@ -4,113 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, AssetWatcher
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from packaging.version import Version
+from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidationError
 from airflow_provider_klaviyo.campaigns import static
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 from tests.conftest import Connect
-from tests.support.airflow_versions import AIRFLOW, DagSerialization, since_airflow
+from tests.support.airflow_versions import DagSerialization, since_airflow
 from tests.support.clocks import worker_clock
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
-
-INTERVAL = 0.1
-
-
-class AssetStore:
-    """Airflow's asset state store, in memory."""
-
-    def __init__(self) -> None:
-        self.notes: dict[str, str] = {}
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.notes[key]) if key in self.notes else default
-
-    async def aset(self, key: str, value: Any) -> None:
-        assert value is not None
-        self.notes[key] = json.dumps(value)
-
-
-class SharedByTwoAssets:
-    async def aget(self, key: str, default: Any = None) -> Any:
-        raise ValueError("Task has 2 concrete inlets and outlets")
-
-
-def watcher(store: Any = None, **settings: Any) -> KlaviyoCampaignStatusEventTrigger:
-    trigger = KlaviyoCampaignStatusEventTrigger(**{"poll_interval": INTERVAL, **settings})
-    trigger.asset_state_store = store
-    return trigger
-
-
-def looks_of(klaviyo: Klaviyo) -> int:
-    """How many looks have begun, of all watchers: each asks for the latest SMS campaigns once."""
-    filters = [row["query"].get("filter", "") for row in klaviyo.requests("get_campaigns")]
-    return sum("updated_at" in text and "sms" in text for text in filters)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def looks(klaviyo: Klaviyo, number: int = 3) -> None:
-    """Wait until so many more looks have begun: what the last but one of them found has been acted on."""
-    before = await asyncio.to_thread(looks_of, klaviyo)
-    await until(lambda: looks_of(klaviyo) >= before + number)
-
-
-async def fires(klaviyo: Klaviyo, fired: list[Any], number: int = 1) -> None:
-    """Wait until so many events were fired, and then for looks that may fire one too many."""
-    await until(lambda: len(fired) >= number)
-    await looks(klaviyo)
-
-
-@asynccontextmanager
-async def watching(
-    klaviyo: Klaviyo, *triggers: KlaviyoCampaignStatusEventTrigger
-) -> AsyncIterator[list[list[dict[str, Any]]]]:
-    """What the triggerer does with watchers: yields, once each has looked, the payloads that each fires.
-
-    From Airflow 3.3 on, those of one key share a stream; before, each runs by itself.
-    """
-    fired: list[list[dict[str, Any]]] = [[] for _ in triggers]
-    async with AsyncExitStack() as stack:
-        if Version("3.3") <= AIRFLOW:
-            from airflow.triggers.shared_stream import SharedStreamManager
-
-            manager = SharedStreamManager()
-            stack.push_async_callback(manager.stop_all)
-
-        def events(number: int, trigger: KlaviyoCampaignStatusEventTrigger) -> AsyncIterator[TriggerEvent]:
-            if Version("3.3") > AIRFLOW:
-                return trigger.run()
-            stream = manager.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
-            return trigger.filter_shared_stream(stream)
-
-        async def consume(number: int, trigger: KlaviyoCampaignStatusEventTrigger) -> None:
-            async for event in events(number, trigger):
-                fired[number].append(event.payload)
-
-        tasks = [asyncio.create_task(consume(*pair)) for pair in enumerate(triggers)]
-        shared = Version("3.3") <= AIRFLOW
-        streams = len({trigger.shared_stream_key() for trigger in triggers}) if shared else len(triggers)
-        try:
-            await looks(klaviyo, 2 * streams)
-            yield fired
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+from tests.support.watching import AssetStore, SharedByTwoAssets, fires, looks, looks_of, until, watcher, watching
 
 
 async def test_a_campaign_sent_by_anyone_fires_once(klaviyo: Klaviyo) -> None:
@@ -222,6 +131,21 @@ async def test_a_watcher_that_joins_a_running_stream_misses_nothing_either(klavi
         async with watching(klaviyo, watcher(store, name_contains="Holiday")) as [fired]:
             await fires(klaviyo, fired)
     assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
+
+
+@since_airflow("3.3", "asset state store")
+async def test_what_is_still_seen_is_not_forgotten_when_something_else_fires(klaviyo: Klaviyo) -> None:
+    store = AssetStore()
+    long_ago = time.time() - 15 * 86400
+    await store.aset("klaviyo_told", {f"{DRAFT_EMAIL}:Sent": long_ago, "GONE:Sent": long_ago})
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    async with watching(klaviyo, watcher(store)) as [fired]:
+        await asyncio.to_thread(klaviyo.send, DRAFT_SMS)
+        await fires(klaviyo, fired)
+        await fires(klaviyo, fired)
+    assert [event["event_id"] for event in fired] == [f"{DRAFT_SMS}:Sent"]
+    assert set(await store.aget("klaviyo_told")) == {f"{DRAFT_EMAIL}:Sent", f"{DRAFT_SMS}:Sent"}
 
 
 async def test_passing_errors_do_not_end_the_watching(klaviyo: Klaviyo) -> None:

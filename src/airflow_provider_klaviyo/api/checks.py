@@ -54,7 +54,7 @@ def check_names(
             if name not in allowed:
                 raise KlaviyoValidationError(
                     f"{known.id}: {name!r} is not a query parameter of this operation. "
-                    f"Allowed: {', '.join(allowed) or 'none'}.",
+                    f"Allowed: {', '.join(allowed) or 'none'}.{_if_newer(revision)}",
                     pointer=name,
                 )
 
@@ -142,7 +142,16 @@ def check_filter(operation: str, given: Filter, revision: str | None = None) -> 
     try:
         filters.check(given, {field: _with_one_value(rule) for field, rule in allowed.items()})
     except KlaviyoValidationError as error:
-        raise KlaviyoValidationError(f"{known.id}: {error.message}", pointer=error.pointer) from None
+        raise KlaviyoValidationError(
+            f"{known.id}: {error.message}{_if_newer(revision)}", pointer=error.pointer
+        ) from None
+
+
+def _if_newer(revision: str | None) -> str:
+    """What to do about a check that went by the newest document, as the revision is not known yet."""
+    if revision is not None:
+        return ""
+    return f" If the connection's revision is later than {revisions()[-1]}, give it on the task, too: revision=…."
 
 
 def facts(operation: str, revision: str | None = None) -> Mapping[str, Any]:

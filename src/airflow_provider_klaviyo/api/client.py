@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import cache
 from http.client import HTTPResponse
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,7 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from airflow_provider_klaviyo.api import network, retry
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.client_settings import ClientSettings
-from airflow_provider_klaviyo.api.document import Answer, Document, read, unanswered
+from airflow_provider_klaviyo.api.document import MAX_BODY, Answer, Document, read, unanswered
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -100,19 +100,20 @@ def _timed(pool: Any) -> Any:
 
 class _Response(HTTPResponse):
     def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = io.BufferedReader(_Reader(sock))
+        super().__init__(cast(Any, _Reader(sock)), *args, **kwargs)
 
 
 class _Reader(io.RawIOBase):
-    """What a socket receives, as long as there is time and it is not too much."""
+    """What a socket receives, as long as there is time and it is not too much; to a response, it is the socket."""
 
     def __init__(self, sock: socket) -> None:
         self._raw = sock.makefile("rb", buffering=0)
         self._sock = sock
         self._patience = sock.gettimeout()
         self._taken = 0
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -232,14 +233,16 @@ class KlaviyoClient:
             settings.count(operation, status, waited)
 
     def _transmit(self, request: Request, outgoing: Outgoing) -> Answer:
+        """Through the session's adapter: ``session.send`` adds hooks and redirects, which are of no use here."""
         session = self._reads if request.is_read else self._writes
         timeout = (self.settings.connect_timeout, self.settings.read_timeout)
         prepared = _prepared(session, outgoing)
         try:
             with (
                 within(self.settings.longest_exchange),
-                session.send(prepared, timeout=timeout, allow_redirects=False, **self._environment) as response,
+                session.get_adapter(outgoing.url).send(prepared, timeout=timeout, **self._environment) as response,
             ):
+                session.cookies.update(response.cookies)
                 return Answer(response.status_code, response.headers, _content(response, request))
         except (requests.RequestException, HTTPError) as error:
             raise _failure(request, error) from None
@@ -278,13 +281,15 @@ def _prepared(session: requests.Session, outgoing: Outgoing) -> requests.Prepare
     prepared.method, prepared.url, prepared.body = outgoing.method, outgoing.url, outgoing.content
     prepared.prepare_headers({**session.headers, **outgoing.headers})
     prepared.prepare_content_length(outgoing.content)
-    prepared.prepare_cookies(session.cookies)
+    if len(session.cookies):
+        prepared.prepare_cookies(session.cookies)
     return prepared
 
 
 def _content(response: requests.Response, request: Request) -> bytes:
-    body = Body(request, response.status_code, response.headers)
-    for part in response.raw.stream(65536, decode_content=False):
+    body, raw = Body(request, response.status_code, response.headers), response.raw
+    is_short = (raw.length_remaining or MAX_BODY) < MAX_BODY
+    for part in [raw.read(decode_content=False)] if is_short else raw.stream(65536, decode_content=False):
         for _ in body.take(part):
             pass
     return body.whole()

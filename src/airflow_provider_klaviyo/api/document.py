@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any, TypeGuard
 
 from airflow_provider_klaviyo.api.errors import (
@@ -19,10 +16,10 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
-    place,
 )
+from airflow_provider_klaviyo.api.refusal import errors_of, retry_after, said, source
 from airflow_provider_klaviyo.api.request import Request, is_link
-from airflow_provider_klaviyo.api.text import duration
+from airflow_provider_klaviyo.api.text import duration, is_text
 
 try:
     from msgspec.json import decode
@@ -31,11 +28,6 @@ except ImportError:  # the sandbox is installed without it
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer that are read at most; a body beyond it is not taken in."""
-
-_UNCLEAN = re.compile("[\0\ud800-\udfff]")
-
-TOLD = 5
-"""Errors of an answer whose words are in the message; all are in ``errors``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +208,16 @@ class Document:
         return items
 
     def _read(self, raw: Any) -> Resource:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             raise _odd(self.request, f"data is {_brief(raw)}, not a resource")
         kind, resource_id = raw.get("type"), raw.get("id")
-        for name, value in (("type", kind), ("id", resource_id)):
-            if not is_text(value) or not value.strip():
-                raise _odd(self.request, f"the {name} of a resource is {_brief(value)}")
+        if not (_is_word(kind) and _is_word(resource_id)):
+            name, value = ("id", resource_id) if _is_word(kind) else ("type", kind)
+            raise _odd(self.request, f"the {name} of a resource is {_brief(value)}")
         attributes, relationships = _object(raw.get("attributes")), _object(raw.get("relationships"))
         if attributes is None or relationships is None:
             raise _odd(self.request, f"attributes or relationships of {kind} {resource_id} are not an object")
-        return Resource(str(kind), str(resource_id), attributes, relationships, self.request)
+        return Resource(kind, resource_id, attributes, relationships, self.request)
 
 
 def read(request: Request, answer: Answer) -> Document:
@@ -248,28 +240,28 @@ def read(request: Request, answer: Answer) -> Document:
         if not request.may_be_repeated:
             raise unanswered(request, what, status, request_id)
         raise KlaviyoApiError(f"Klaviyo {what}.", status=status, request_id=request_id, call=str(request))
-    errors = klaviyo_errors(body, status)
+    errors = errors_of(body, status)
     if status >= 500 or not (errors or (status == 429 and request.may_be_repeated)):
-        source = "" if errors else ", not in Klaviyo's format (a proxy or CDN in between?)"
-        raise unanswered(request, f"answered {status}{source}", status, request_id, errors)
+        form = "" if errors else ", not in Klaviyo's format (a proxy or CDN in between?)"
+        raise unanswered(request, f"answered {status}{form}", status, request_id, errors)
     facts: dict[str, Any] = {"status": status, "request_id": request_id, "errors": errors, "call": str(request)}
     if status == 429:
         wait = retry_after(answer.headers)
         raise KlaviyoRateLimitError(
-            f"Rate limit reached: Klaviyo takes this call again in {duration(wait)}. {_said(errors)}".strip(),
+            f"Rate limit reached: Klaviyo takes this call again in {duration(wait)}. {said(errors)}".strip(),
             code=errors[0]["code"] if errors else None,
             retry_after=wait,
             **facts,
         )
-    source_of = _source(errors[0])
+    place = source(errors[0])
     kind, advice = _KINDS.get(status, (KlaviyoValidationError, ""))
     if status == 403:
         scopes = ", ".join(request.operation.scopes)
         advice = f"The key is accepted but may not do this: the call needs the scope {scopes}."
-    if source_of.get("parameter") == "revision":
+    if place.get("parameter") == "revision":
         advice = "Set 'revision' in the connection's extra or in the task to one that Klaviyo has published."
-    pointer = source_of.get("pointer") or source_of.get("parameter")
-    raise kind(_said(errors), code=errors[0]["code"], pointer=pointer, advice=advice, **facts)
+    pointer = place.get("pointer") or place.get("parameter")
+    raise kind(said(errors), code=errors[0]["code"], pointer=pointer, advice=advice, **facts)
 
 
 def _missing(request: Request, answer: Answer, body: Mapping[str, Any] | None) -> str:
@@ -299,31 +291,9 @@ def unanswered(
     )
 
 
-def klaviyo_errors(body: Mapping[str, Any] | None, status: int) -> list[dict[str, Any]]:
-    """The errors of an answer in Klaviyo's own format; empty when it is not in that: then it proves no refusal.
-
-    Klaviyo publishes ``code``, ``title`` and ``detail``, all texts, for each, and answers with the status beside them.
-    A gateway's ``{"errors": ["slow down"]}`` or ``{"error": {…}}`` is not in its format.
-    """
-    errors = (body or {}).get("errors")
-    if not isinstance(errors, list) or not all(_is_klaviyos(error, status) for error in errors):
-        return []
-    return errors
-
-
-def _is_klaviyos(error: Any, status: int) -> bool:
-    return (
-        isinstance(error, dict)
-        and all(isinstance(error.get(name), str) for name in ("code", "title", "detail"))
-        and is_text(error["code"])
-        and bool(error["code"].strip())
-        and error.get("status", status) in (status, str(status))
-    )
-
-
-def is_text(value: object) -> TypeGuard[str]:
-    """True for a text that can be written, stored and sent: without NUL and lone surrogates."""
-    return isinstance(value, str) and _UNCLEAN.search(value) is None
+def _is_word(value: object) -> TypeGuard[str]:
+    """True for a text that is more than blanks."""
+    return isinstance(value, str) and (value.isalnum() or (is_text(value) and bool(value.strip())))
 
 
 def _odd(request: Request | None, what: str) -> KlaviyoApiError:
@@ -334,25 +304,14 @@ def _odd(request: Request | None, what: str) -> KlaviyoApiError:
 
 def _object(value: Any) -> Mapping[str, Any] | None:
     """An object that may be left out, which Klaviyo also writes as ``null`` or ``[]``; ``None`` for anything else."""
-    if value is None or value == []:
-        return {}
-    return value if isinstance(value, Mapping) else None
+    if isinstance(value, dict):
+        return value
+    return {} if value is None or value == [] else None
 
 
 def _brief(value: Any) -> str:
     """A value as a message quotes it."""
     return ascii(value)[:100]
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds of the ``Retry-After`` header (a number or an HTTP date), a day at most; 1 s when it cannot be read."""
-    text = (headers.get("retry-after") or "").strip()
-    is_number = text.removeprefix("-").replace(".", "", 1).isdecimal()  # and not inf, nan or 1e400
-    try:
-        seconds = float(text) if is_number else parsedate_to_datetime(text).timestamp() - time()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return 1.0
-    return min(max(0.0, seconds), 86_400.0)
 
 
 _KINDS: dict[int, tuple[type[KlaviyoApiError], str]] = {
@@ -385,24 +344,3 @@ def _decode(content: bytes) -> Any:
         return decode(content)
     except Exception:  # those of msgspec 0.19 are not ValueErrors
         return json.loads(content)
-
-
-def _source(error: Mapping[str, Any]) -> dict[str, str]:
-    source = error.get("source")
-    named = source.items() if isinstance(source, Mapping) else ()
-    return {name: value for name, value in named if is_text(value)}
-
-
-def _said(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Klaviyo's own words: of the first errors, each cut to what a person reads, and how many more there are."""
-    texts = []
-    for error in errors[:TOLD]:
-        source = _source(error)
-        field = source.get("pointer") or source.get("parameter")
-        text = _UNCLEAN.sub("\ufffd", error["detail"] or error["title"])[:500]
-        if field and place(field) not in text:
-            text = f"{text.removesuffix('.')} ({place(field)[:200]})."
-        texts.append(text)
-    if len(errors) > TOLD:
-        texts.append(f"And {len(errors) - TOLD:,} more.")
-    return " ".join(texts)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -154,7 +154,8 @@ class Body:
         self._decoder: zlib._Decompress | None = None
         self._start = b""
         self._taken = 0
-        self._content = bytearray()
+        self._pieces: list[bytes] = []
+        self._size = 0
 
     def take(self, part: bytes) -> Iterator[None]:
         """Take in the next part; pauses after each :data:`SLICE`.
@@ -164,7 +165,7 @@ class Body:
         self._taken += len(part)
         self._check(self._taken)
         if self._coding in ("", "identity"):
-            self._content += part
+            self._keep(part)
             return
         if self._decoder is None:
             self._start += part
@@ -176,8 +177,7 @@ class Body:
                 piece = self._decoder.decompress(part, SLICE)
             except zlib.error:
                 raise self._unusable(f"in a broken {self._coding}") from None
-            self._content += piece
-            self._check(len(self._content))
+            self._keep(piece)
             part = self._decoder.unconsumed_tail
             if not part and len(piece) < SLICE:
                 return
@@ -190,9 +190,15 @@ class Body:
         """
         if self._start and not (self._decoder and self._decoder.eof):
             raise self._unusable(f"in a {self._coding} that was cut short")
-        if self._content.count(b",") > MAX_VALUES:
+        content = b"".join(self._pieces)
+        if self._size > MAX_VALUES and content.count(b",") > MAX_VALUES:
             raise self._unusable(f"with more than {MAX_VALUES:,} values")
-        return bytes(self._content)
+        return content
+
+    def _keep(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._check(self._size)
+        self._pieces.append(piece)
 
     def _made(self, start: bytes) -> zlib._Decompress:
         if self._coding in ("gzip", "x-gzip"):
@@ -221,9 +227,8 @@ class ServerClock:
 
     def read(self, headers: Mapping[str, str]) -> None:
         """Take in the ``Date`` of an answer that has just come."""
-        try:
-            date = parsedate_to_datetime(headers.get("date") or "").timestamp()
-        except (TypeError, ValueError, OverflowError):
+        date = _seconds(headers.get("date") or "")
+        if date is None:
             return
         ahead = time.time() - date
         self.ahead = ahead if abs(ahead) > NOISE else 0.0
@@ -232,3 +237,12 @@ class ServerClock:
     def now(self) -> float:
         """Klaviyo's time, as far as it is known: seconds since the epoch."""
         return time.time() - self.ahead
+
+
+@lru_cache(maxsize=4)
+def _seconds(date: str) -> float | None:
+    """Seconds since the epoch of an HTTP date, which many answers in a row may have; ``None``: it is not one."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

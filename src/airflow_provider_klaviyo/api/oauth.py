@@ -26,7 +26,6 @@ from typing import Any, TypeGuard
 import httpx
 
 from airflow_provider_klaviyo.api import network
-from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -35,6 +34,7 @@ from airflow_provider_klaviyo.api.errors import (
 )
 from airflow_provider_klaviyo.api.message import user_agent
 from airflow_provider_klaviyo.api.redis_tokens import RedisToken
+from airflow_provider_klaviyo.api.refusal import retry_after
 from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.api.tokens import (
     LONGEST_LIFE,

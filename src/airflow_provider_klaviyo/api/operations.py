@@ -1,6 +1,6 @@
 """Every operation Klaviyo publishes: where it lives, how often it may be called, what it needs.
 
-The table is read from ``spec/operations.json`` on first use, so importing this module costs nothing.
+The tables are read from ``spec/`` on first use, so importing this module costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import nearest
 
 SPEC = Path(__file__).parent / "spec"
+
+PUBLISHED, LATER = "operations", "later"
+"""Names of the two tables: the operations of published documents, and those of a later revision."""
 
 DEFAULT_REVISION = "2026-04-15"
 
@@ -78,42 +81,44 @@ class Operation:
 @cache
 def revisions() -> tuple[str, ...]:
     """The revisions whose published documents this package carries, oldest first."""
-    return tuple(_table("operations")["revisions"])
+    return tuple(_table(PUBLISHED)["revisions"])
 
 
 @cache
 def operations() -> Mapping[str, Operation]:
     """All operations by id. Aliases are not keys: use :func:`get` to find an operation by either name."""
-    return _read(_table("operations"))
+    return _all(PUBLISHED)
 
 
 @cache
 def later() -> Mapping[str, Operation]:
     """The operations of a revision whose document Klaviyo has not published: nothing is known of their bodies."""
-    return _read(_table("later"))
+    return _all(LATER)
 
 
 def is_later(operation: Operation) -> bool:
     """True for one of :func:`later`."""
-    return operation.id in later()
+    return operation.id in _table(LATER)["operations"]
 
 
-def _read(table: Mapping[str, Any]) -> Mapping[str, Operation]:
-    return MappingProxyType(
-        {
-            name: Operation(
-                id=name,
-                method=row["method"],
-                path=row["path"],
-                aliases=tuple(row["aliases"]),
-                limits=Limits(**row["limits"]),
-                scopes=tuple(row["scopes"]),
-                success=tuple(row["success"]),
-                document=row["document"],
-                revisions=tuple(row["revisions"]),
-            )
-            for name, row in table["operations"].items()
-        }
+def _all(table: str) -> Mapping[str, Operation]:
+    return MappingProxyType({name: _operation(table, name) for name in _table(table)["operations"]})
+
+
+@cache
+def _operation(table: str, name: str) -> Operation:
+    """One of a table, made when it is first asked for: a task needs a few of some four hundred."""
+    row = _table(table)["operations"][name]
+    return Operation(
+        id=name,
+        method=row["method"],
+        path=row["path"],
+        aliases=tuple(row["aliases"]),
+        limits=Limits(**row["limits"]),
+        scopes=tuple(row["scopes"]),
+        success=tuple(row["success"]),
+        document=row["document"],
+        revisions=tuple(row["revisions"]),
     )
 
 
@@ -126,7 +131,7 @@ def get(name: str) -> Operation:
     if name not in names:
         hint = nearest(name, names, most=3) or " See Klaviyo's API reference."
         raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
-    return names[name]
+    return _operation(*names[name])
 
 
 def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operation, dict[str, str]] | None:
@@ -154,20 +159,23 @@ def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operatio
     return None
 
 
+@cache
 def _table(name: str) -> dict[str, Any]:
     table: dict[str, Any] = json.loads((SPEC / f"{name}.json").read_text(encoding="utf-8"))
     return table
 
 
 @cache
-def _names() -> Mapping[str, Operation]:
-    """All operations by each of their names; where two have the same, it is the id's, and the older one's."""
-    names: dict[str, Operation] = {}
-    for table in (operations(), later()):
-        names = {**table, **names}
-        for operation in table.values():
-            for alias in operation.aliases:
-                names.setdefault(alias, operation)
+def _names() -> Mapping[str, tuple[str, str]]:
+    """Table and id of all operations by each of their names; where two have the same, it is the id's, and the older
+    one's."""
+    names: dict[str, tuple[str, str]] = {}
+    for table in (PUBLISHED, LATER):
+        rows = _table(table)["operations"]
+        names = {**{name: (table, name) for name in rows}, **names}
+        for name, row in rows.items():
+            for alias in row["aliases"]:
+                names.setdefault(alias, (table, name))
     return names
 
 
@@ -226,8 +234,9 @@ def check_campaigns(revision: str, *, reads: bool = False) -> None:
     if not reads:
         raise KlaviyoValidationError(
             f"revision is {revision!r}, whose campaigns are of another kind: this package reads them with "
-            f"KlaviyoListCampaignsOperator, KlaviyoCampaignStatusSensor, KlaviyoCampaignReportOperator and "
-            f"hook.list_campaigns, and writes none. For this, set revision={NEWEST_OF_CAMPAIGNS!r} on the task; the "
-            f"connection, and tasks that read, may keep theirs. KlaviyoApiOperator and hook.call take any revision.",
+            f"KlaviyoListCampaignsOperator, KlaviyoCampaignStatusSensor, KlaviyoCampaignReportOperator, "
+            f"KlaviyoCampaignStatusEventTrigger and hook.list_campaigns, and writes none. For this, set "
+            f"revision={NEWEST_OF_CAMPAIGNS!r} on the task; the connection, and tasks that read, may keep theirs. "
+            f"KlaviyoApiOperator and hook.call take any revision.",
             pointer="revision",
         )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -25,6 +26,9 @@ PREDICTIONS = Limits(burst=10, steady=150)
 
 _LINK = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII, but for the backslash: what some take for a slash, and others for a part of a name."""
+
+_PATH = re.compile(r"/api(/[\w%~-]+)+/?(\?[!-\"$-\[\]-~]*)?", re.ASCII)
+"""A path of the API as :func:`build` writes it, with its query: what it leads to needs no resolving."""
 
 T = TypeVar("T")
 
@@ -125,6 +129,7 @@ def _query_value(name: str, value: Any) -> str:
     return str(value)
 
 
+@lru_cache
 def _as_understood(text: str) -> str:
     """A filter's text as Klaviyo reads it, such as a datetime with a ``T``; text that is not understood as it is."""
     try:
@@ -144,6 +149,8 @@ def absolute_url(base_url: str, target: str) -> str:
     :raises KlaviyoTransientError: the target is not a URL, or names another host than the connection does (a
         ``links.next`` gone astray): the key is for one host only and is not sent elsewhere.
     """
+    if _PATH.fullmatch(target):
+        return base_url.rstrip("/") + target
     try:
         url = urljoin(base_url + "/", target)
         here, there = _origin(base_url), _origin(url)

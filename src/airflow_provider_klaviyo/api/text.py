@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
+UNCLEAN = re.compile("[\0\ud800-\udfff]")
+"""Characters that not every place can hold: NUL, and half of a pair."""
+
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """True for a text that can be written, stored and sent: without NUL and lone surrogates."""
+    return isinstance(value, str) and UNCLEAN.search(value) is None
 
 
 def check_text(value: Any, pointer: str) -> None:
@@ -68,8 +76,18 @@ def epoch(moment: Any) -> float | None:
 
 def nearest(name: object, known: Iterable[str], *, most: int = 1) -> str:
     """A hint that names the nearest known names, with a space before it; empty when none is near."""
-    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.5)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    found = near(str(name), known, most=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def near(name: str, known: Iterable[str], *, most: int = 1, cutoff: float) -> list[str]:
+    """Those known names that are near, the nearest first.
+
+    :param cutoff: how near, from 0 to 1: the same.
+    """
+    import difflib  # takes a millisecond, and only mistakes need it
+
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
 
 
 def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:

@@ -7,18 +7,18 @@ their campaigns in one answer, so that a look costs what it costs in other revis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import MAX_PAGES, Call, pages
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, ROW_KEYS, Channel, Related, only
-from airflow_provider_klaviyo.api.document import Resource, is_text
+from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.filters import Filter
 from airflow_provider_klaviyo.api.operations import NEWEST_OF_CAMPAIGNS, OMNICHANNEL
 from airflow_provider_klaviyo.api.request import build
-from airflow_provider_klaviyo.api.text import epoch
+from airflow_provider_klaviyo.api.text import epoch, is_text
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, is_cancelled, of_message, of_messages
 from airflow_provider_klaviyo.campaigns.values import is_template
 
@@ -119,9 +119,48 @@ def get_contents(message_ids: Sequence[str]) -> Call[dict[str, dict[str, Mapping
     return found
 
 
+def campaigns_of_messages(wanted: Filter) -> Call[list[str]]:
+    """The ids of the campaigns that have a message such as is wanted. One request for 100 messages.
+
+    :param wanted: by ``status``, ``updated`` or another field of messages that Klaviyo filters by.
+    """
+    query = {
+        "filter": str(wanted),
+        "include": ["campaign"],
+        "fields[campaign-message]": STATE[:1],
+        "fields[campaign]": ["updated_at"],
+        "page[size]": PAGE,
+    }
+    found = yield from pages("list_campaign_messages", query=query)
+    return list(dict.fromkeys(one.id for page in found for one in page.included if one.type == "campaign"))
+
+
+def last_sent() -> Call[list[str]]:
+    """The ids of the campaigns whose messages were sent last, the latest first. One request.
+
+    They are those of the 100 sent messages that were updated last.
+    """
+    query = {
+        "filter": str(filters.equals("status", "sent")),
+        "include": ["campaign"],
+        "fields[campaign]": ["updated_at"],
+        "sort": "-updated",
+        "page[size]": PAGE,
+    }
+    sent = (yield build("list_campaign_messages", query=query)).resources
+    latest = sorted(sent, key=lambda message: epoch(send_time(message.attributes)) or 0.0, reverse=True)
+    return list(dict.fromkeys(id_ for message in latest for id_ in message.related("campaign")))
+
+
 def send_time(message: Mapping[str, Any]) -> Any:
     """When a message was sent, or is to be, by its attributes; ``None``: it is not known."""
     return _part(_part(message, "definition"), "send_options").get("send_time")
+
+
+def message_status(message: Mapping[str, Any]) -> str:
+    """Klaviyo's word for the status of a message, by its attributes; ``Unknown`` if there is none."""
+    status = _part(message, "definition").get("status")
+    return status if is_text(status) and status else str(CampaignStatus.UNKNOWN)
 
 
 def check_listing(*, channels: Collection[str] = CHANNELS, sort: str | None = None) -> None:
@@ -161,26 +200,17 @@ def _row(campaign: Resource, included: Sequence[Resource]) -> dict[str, Any]:
     messages = {id_: came.get(id_, {}) for id_ in campaign.related("campaign-messages")}
     others = {name: value for name, value in campaign.attributes.items() if name != "definition"}
     row = {"id": campaign.id} | dict(campaign.mapping("definition")) | others | {"id": campaign.id}
-    statuses = {id_: _status(message) for id_, message in messages.items()}
+    statuses = {id_: message_status(message) for id_, message in messages.items()}
     status = of_messages(statuses) if campaign.has_related("campaign-messages") else CampaignStatus.UNKNOWN
     return row | {"status": str(status), "send_time": _last_of(messages, statuses)}
 
 
-def _status(message: Mapping[str, Any]) -> str:
-    status = _part(message, "definition").get("status")
-    return status if is_text(status) and status else CampaignStatus.UNKNOWN
-
-
 def _last_of(messages: Mapping[str, Mapping[str, Any]], statuses: Mapping[str, str]) -> str | None:
-    """The last send time of the messages that are not cancelled."""
-
-    def times() -> Iterator[tuple[float, str]]:
-        for id_, message in messages.items():
-            moment = send_time(message)
-            if (at := epoch(moment)) is not None and not is_cancelled(of_message(statuses[id_])):
-                yield at, moment
-
-    return max(times(), default=(0.0, None))[1]
+    """The last send time of the messages that are not cancelled; of all of them, if all are."""
+    left = [message for id_, message in messages.items() if not is_cancelled(of_message(statuses[id_]))]
+    moments = [send_time(message) for message in left or messages.values()]
+    times = [(at, moment) for moment in moments if (at := epoch(moment)) is not None]
+    return max(times, default=(0.0, None))[1]
 
 
 def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
+from airflow_provider_klaviyo.api.text import near
 
 
 class CampaignStatus(StrEnum):
@@ -75,6 +75,9 @@ CANCELLED_IN_PART = "Cancelled: Some Messages"
 
 WITHOUT_MESSAGES = "Without Messages"
 """The status of an omnichannel campaign that has no message yet."""
+
+DRAFTS = (CampaignStatus.DRAFT, WITHOUT_MESSAGES)
+"""The statuses of a campaign that nobody has sent or scheduled."""
 
 _SCHEDULED = "Scheduled"
 _STEPS = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.SENDING)
@@ -174,8 +177,8 @@ def check_statuses(name: str, statuses: object) -> None:
         if not isinstance(status, str) or not status.strip():
             raise KlaviyoValidationError(f"{name} has {status!r} in it; give statuses, such as 'Sent'.", pointer=name)
         cutoff = 1.0 if is_cancelled(status) else 0.7
-        near = difflib.get_close_matches(status.lower(), by_small_letters, n=1, cutoff=cutoff)
-        if near and status != (meant := by_small_letters[near[0]]):
+        found = near(status.lower(), by_small_letters, cutoff=cutoff)
+        if found and status != (meant := by_small_letters[found[0]]):
             raise KlaviyoValidationError(
                 f"{name} has {status!r} in it, which is not a status of Klaviyo's. Did you mean {meant!r}?",
                 pointer=name,

@@ -14,7 +14,6 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from airflow_provider_klaviyo.api import campaigns, filters
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoError,
@@ -23,7 +22,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoTransientError,
 )
 from airflow_provider_klaviyo.api.operations import is_omnichannel
-from airflow_provider_klaviyo.api.text import epoch
+from airflow_provider_klaviyo.api.text import epoch, is_text
 from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, Outcome, Verdict, judge, judge_job
 

@@ -26,7 +26,8 @@ class KlaviyoApiOperator(KlaviyoTask):
 
     When the DAG is imported, the names of the operation and of its path and query parameters are checked; before the
     call, all of path, query and body, against Klaviyo's published document of the API revision in use. A revision that
-    this package has no document of is not checked.
+    this package has no document of is not checked; if the connection has such a one, give it on the task, too: what
+    only that revision has is then known when the DAG is imported.
 
     *Retry, kill, lost answer*: a read, PATCH, PUT or DELETE is repeated, which leaves the same state as once. A POST
     that was not answered is not repeated: nothing is known of what it makes, so nothing can be looked up. The task
@@ -87,13 +88,15 @@ class KlaviyoApiOperator(KlaviyoTask):
                 pointer="response_filter",
             )
         if not is_template(operation):
-            self._check_names()
+            self._check_names(self.known_revision)
 
-    def _check_names(self) -> None:
-        """Check what needs neither the large document nor rendering."""
+    def _check_names(self, revision: str | None) -> None:
+        """Check what needs neither the large document nor rendering.
+
+        :param revision: ``None``: not known yet.
+        """
         for name in ("path_params", "query", "body"):
             check_text(getattr(self, name), f"/{name}")
-        revision = self.known_revision
         check_names(self.operation, path_params=_names(self.path_params), query=_names(self.query), revision=revision)
         if self.all_pages:
             check_paged(self.operation, self.max_pages)
@@ -111,7 +114,7 @@ class KlaviyoApiOperator(KlaviyoTask):
 
     def execute(self, context: Context) -> Any:
         self.check_rendered()
-        self._check_names()
+        self._check_names(self.hook.api_revision)
         document = self._answer(context)
         self.log.info("%s: Klaviyo answered %d.", self.operation, document.status)
         body = _without_hints(document.body)

@@ -54,6 +54,7 @@ class KlaviyoAudienceReadySensor(KlaviyoTask, BaseSensorOperator):
 
     template_fields = ("list_id", "segment_id", "minimum", *CONNECTION)
     ui_color = "#f6f1eb"
+    any_revision = True
 
     _wait: ReadyWait | None = None
 

@@ -29,7 +29,6 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel
-from airflow_provider_klaviyo.api.document import is_text
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoAuthError,
@@ -39,6 +38,7 @@ from airflow_provider_klaviyo.api.errors import (
     KlaviyoValidationError,
 )
 from airflow_provider_klaviyo.api.operations import check_campaigns, is_omnichannel
+from airflow_provider_klaviyo.api.text import is_text
 from airflow_provider_klaviyo.campaigns.wait import LIST_SIZE, RowLook, look_at_campaigns
 from airflow_provider_klaviyo.compat import Stats
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, opened
@@ -81,8 +81,7 @@ class Waiter(Generic[Seen, Event]):
     :param look: makes a look of its own, in the API revision in use.
     :param row_look: reads a row of a list of campaigns; ``None``: a row does not show it.
     :param singly: True if the next look is to be one of its own.
-    :param counts: True if its looks, then all of its own, are for a profile count: each answers all waits for the same
-        subject.
+    :param counts: True if its looks, all singly, are for a profile count, in any revision: one is for all of a subject.
     :param reads_omnichannel: True if it reads omnichannel campaigns, too.
     :ivar channel: the channel whose list has the campaign, once known.
     :ivar due: when it is to be looked at, on the event loop's clock.
@@ -304,7 +303,8 @@ class Poller:
         try:
             async for waiter in in_pieces(waiters):
                 try:
-                    check_campaigns(self._in_use, reads=waiter.reads_omnichannel)
+                    if not waiter.counts:
+                        check_campaigns(self._in_use, reads=waiter.reads_omnichannel)
                     left.setdefault(waiter.subject, []).append(waiter)
                 except KlaviyoValidationError as error:
                     self._goes_on(waiter, waiter.after_failure, error)

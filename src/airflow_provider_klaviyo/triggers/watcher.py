@@ -6,110 +6,39 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_klaviyo.api import filters
-from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel, list_campaigns
-from airflow_provider_klaviyo.api.document import is_text
+from airflow_provider_klaviyo.api.campaigns import CHANNELS, Channel
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoRateLimitError,
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.campaigns.status import UNDER_WAY, CampaignStatus, check_statuses, is_final, matches
-from airflow_provider_klaviyo.campaigns.wait import JITTER, LIST_SIZE
+from airflow_provider_klaviyo.api.operations import (
+    NEWEST_OF_CAMPAIGNS,
+    OMNICHANNEL,
+    check_campaigns,
+    is_omnichannel,
+)
+from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses, is_cancelled, matches
+from airflow_provider_klaviyo.campaigns.wait import JITTER
 from airflow_provider_klaviyo.hooks.klaviyo import opened
-
-LATELY = timedelta(days=7)
-"""How long a campaign that ended is remembered, and how long the triggerer may be down without missing one."""
-
-OVERLAP = timedelta(minutes=5)
-"""By how much a look reaches back behind the last one, for clocks that differ and for late readings."""
-
-FIELDS = ("name", "status", "send_time", "updated_at")
+from airflow_provider_klaviyo.triggers.recent import (
+    LATELY,
+    MESSAGES,
+    RecentCampaigns,
+    RecentCampaignsOfChannels,
+    RecentOmnichannelCampaigns,
+)
 
 log = logging.getLogger(__name__)
 
 
 FIRED = "klaviyo_told"
-"""Key in the asset state store: the ids of the events fired, each with its time in seconds since the epoch."""
-
-
-class RecentCampaigns:
-    """Campaigns that left ``Draft``: those on their way, and those that ended within :data:`LATELY`.
-
-    It is not documented if Klaviyo moves ``updated_at`` when a campaign's status changes by itself. So a campaign
-    that was seen on its way is asked for by its id until it has ended.
-
-    :param channels: channels to look at.
-    """
-
-    def __init__(self, channels: Sequence[Channel]) -> None:
-        self._channels = channels
-        self._known: dict[str, dict[str, Any]] = {}
-        self._since: datetime | None = None
-
-    def look(self, clock: Callable[[], float]) -> Call[list[dict[str, Any]]]:
-        """One look: all that are known now. One request for each channel, and one for every 100 on their way.
-
-        :param clock: returns the time by Klaviyo's clock, known from its first answer on: Klaviyo refuses to look from
-            a moment that is yet to come.
-        :returns: flat rows: ``id``, ``channel``, ``name``, ``status``, ``send_time``, ``updated_at``.
-        """
-        found, began = [], time.monotonic()
-        if self._since is None:
-            found += yield from self._list(self._channels, filters.any_of("status", UNDER_WAY))
-        since = self._since or datetime.fromtimestamp(clock(), UTC) - LATELY
-        found += yield from self._list(self._channels, filters.greater_or_equal("updated_at", since))
-        seen = {row["id"] for row in found}
-        on_their_way = [row for row in self._known.values() if not is_final(row["status"]) and row["id"] not in seen]
-        for channel in self._channels:
-            ids = [row["id"] for row in on_their_way if row["channel"] == channel]
-            for start in range(0, len(ids), LIST_SIZE):
-                found += yield from self._list([channel], filters.any_of("id", ids[start : start + LIST_SIZE]))
-        now = datetime.fromtimestamp(clock(), UTC) - timedelta(seconds=time.monotonic() - began)
-        self._take_in(found, now, gone={row["id"] for row in on_their_way} - {row["id"] for row in found})
-        self._since = now - OVERLAP
-        return list(self._known.values())
-
-    def _list(self, channels: Sequence[Channel], wanted: filters.Filter) -> Call[list[dict[str, Any]]]:
-        """Rows whose name, status and send time can be relied on to be texts. One without a status is on its way."""
-        rows = yield from list_campaigns(channels=channels, filter=wanted, fields=FIELDS)
-        for row in rows:
-            for name in ("name", "status"):
-                if not is_text(row.get(name)):
-                    log.warning("Campaign %s: Klaviyo answered without a %s.", row["id"], name)
-                    row[name] = ""
-            if not is_text(row.get("send_time")):
-                row["send_time"] = None
-        return rows
-
-    def _take_in(self, found: list[dict[str, Any]], now: datetime, gone: Collection[str]) -> None:
-        for row in found:
-            was_known = self._known.pop(row["id"], None)
-            is_old_news = was_known is None and is_final(row["status"]) and _before(row["send_time"], now - LATELY)
-            if row["status"] != CampaignStatus.DRAFT and not is_old_news:
-                self._known[row["id"]] = {**row, "seen_at": now}
-        for campaign_id in gone:
-            del self._known[campaign_id]
-        forgotten = [
-            id_ for id_, row in self._known.items() if is_final(row["status"]) and row["seen_at"] < now - LATELY
-        ]
-        for campaign_id in forgotten:
-            del self._known[campaign_id]
-
-
-def _before(moment: str | None, other: datetime) -> bool:
-    """True for a moment before the other; not for what is not a moment."""
-    try:
-        return moment is not None and datetime.fromisoformat(moment).astimezone(UTC) < other
-    except (ValueError, OverflowError):
-        return False
+"""Key in the asset state store: what was fired, each with its time in seconds since the epoch."""
 
 
 class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
@@ -126,10 +55,19 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
     Two assets with the same trigger share one row in Airflow's database and cannot have that memory: let their triggers
     differ. *Before 3.3*, and for such assets, watching begins again with the triggerer.
 
-    *Rate limit*: each interval, one request a channel, and one for every 100 campaigns on their way.
+    *With* ``revision="2026-10-15"`` the status is made of the messages' statuses, as in
+    :class:`~airflow_provider_klaviyo.sensors.campaigns.KlaviyoCampaignStatusSensor`, and the payload has
+    ``messages``, too: Klaviyo's word for the status of each, by its id; ``channel`` is ``None``. A message's change
+    fires only if it changes the campaign's status. A campaign that was announced and has got another message since is
+    announced again once that message has come as far: ``event_id`` then ends in its id. A connection that changes to
+    or from this revision announces nothing again.
+
+    *Rate limit*: each interval, one request a channel (with ``revision="2026-10-15"`` two for all of them), and one for
+    every 100 campaigns on their way.
 
     :param statuses: statuses to fire for; ``Cancelled`` stands for every status that begins so.
-    :param channel: ``email``, ``sms`` or ``mobile_push``; default: all of them.
+    :param channel: ``email``, ``sms`` or ``mobile_push``; default: all of them. Not with ``revision="2026-10-15"``,
+        whose campaigns are not of a channel.
     :param name_contains: only campaigns with this in their name, in upper or lower case; default: all.
     :param klaviyo_conn_id: connection of type ``klaviyo``.
     :param revision: Klaviyo API revision; default: the connection's.
@@ -157,6 +95,8 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
             raise KlaviyoValidationError(
                 f"poll_interval is {poll_interval!r}; give seconds, more than 0.", pointer="poll_interval"
             )
+        if revision is not None:
+            _check_revision(revision, channel)
         self.statuses = [str(status) for status in statuses]
         self.channel = channel
         self.name_contains = name_contains
@@ -186,8 +126,14 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
         :raises KlaviyoError: Klaviyo refuses to answer, and asking again cannot help.
         """
         channel, interval = kwargs["channel"], kwargs["poll_interval"]
-        recent = RecentCampaigns([channel] if channel else CHANNELS)
-        async with opened(kwargs["klaviyo_conn_id"], kwargs["revision"]) as hook:
+        async with opened(kwargs["klaviyo_conn_id"], kwargs["revision"], any_revision=True) as hook:
+            revision = (await hook.aget_conn()).settings.revision
+            _check_revision(revision, channel)
+            recent: RecentCampaigns = (
+                RecentOmnichannelCampaigns()
+                if is_omnichannel(revision)
+                else RecentCampaignsOfChannels([channel] if channel else CHANNELS)
+            )
             while True:
                 try:
                     clock = (await hook.aget_conn()).clock
@@ -205,15 +151,15 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
         memory = _Memory(getattr(self, "asset_state_store", None))
         await memory.load()
         async for campaigns in shared_stream:
-            wanted = {_event_id(campaign): campaign for campaign in campaigns if self._wants(campaign)}
+            wanted = [campaign for campaign in campaigns if self._wants(campaign)]
             if memory.fired is None:
-                memory.fired = dict.fromkeys(wanted, time.time())
+                memory.begin(wanted)
                 await memory.save()
                 continue
             await memory.save()
-            for event_id in wanted.keys() - memory.fired.keys():
-                memory.add(event_id)
-                yield TriggerEvent(_payload(event_id, wanted[event_id]))
+            for campaign in wanted:
+                if event_id := memory.fire(campaign, wanted):
+                    yield TriggerEvent(_payload(event_id, campaign))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The same without a shared stream, for Airflow before 3.3."""
@@ -226,9 +172,10 @@ class KlaviyoCampaignStatusEventTrigger(BaseEventTrigger):
 
 
 class _Memory:
-    """Which events were fired, kept in the asset state store where there is one.
+    """What was fired, kept in the asset state store where there is one.
 
-    ``fired`` is ``None`` until watching has begun.
+    Noted is each campaign's status (``C1:Sent``), and of an omnichannel campaign each of its messages besides
+    (``C1#M1:Sent``). ``fired`` is ``None`` until watching has begun.
     """
 
     def __init__(self, store: Any) -> None:
@@ -249,10 +196,33 @@ class _Memory:
             self._store = None
         self._saved = self.fired and dict(self.fired)
 
-    def add(self, event_id: str) -> None:
+    def begin(self, campaigns: Collection[Mapping[str, Any]]) -> None:
+        """Note what is there when watching begins."""
+        self.fired = dict.fromkeys((note for campaign in campaigns for note in _notes(campaign)), time.time())
+
+    def fire(self, campaign: Mapping[str, Any], seen: Collection[Mapping[str, Any]]) -> str | None:
+        """Note a campaign as announced, and forget what was long ago.
+
+        :param seen: all campaigns of this look, of which nothing is forgotten.
+        :returns: the id of the event that is to be fired; ``None``: it was announced before.
+        """
+        fired = self.fired or {}
+        new = [note for note in _notes(campaign) if note not in fired]
+        if not new:
+            return None
+        event_id = f"{campaign['id']}:{campaign['status']}"
+        was_announced = any(f"{campaign['id']}:{same}" in fired for same in _alike(campaign["status"]))
+        was_by_messages = any(note.startswith(f"{campaign['id']}#") for note in fired)
         now = time.time()
+        kept = {note for one in seen for note in _notes(one)}
         forgotten = now - 2 * LATELY.total_seconds()
-        self.fired = {id_: at for id_, at in (self.fired or {}).items() if at > forgotten} | {event_id: now}
+        self.fired = {note: at for note, at in fired.items() if at > forgotten or note in kept} | dict.fromkeys(
+            new, now
+        )
+        if not was_announced:
+            return event_id
+        added = sorted(id_ for id_ in campaign.get(MESSAGES, ()) if _of_message(campaign, id_) in new)
+        return ":".join([event_id, *added]) if added and was_by_messages else None
 
     async def save(self) -> None:
         if self._store is not None and self.fired != self._saved:
@@ -260,10 +230,32 @@ class _Memory:
             self._saved = self.fired and dict(self.fired)
 
 
-def _event_id(campaign: Mapping[str, Any]) -> str:
-    return f"{campaign['id']}:{campaign['status']}"
+def _notes(campaign: Mapping[str, Any]) -> list[str]:
+    of_messages = [_of_message(campaign, message) for message in campaign.get(MESSAGES, ())]
+    return [f"{campaign['id']}:{campaign['status']}", *of_messages]
+
+
+def _of_message(campaign: Mapping[str, Any], message_id: str) -> str:
+    return f"{campaign['id']}#{message_id}:{campaign['status']}"
+
+
+def _alike(status: str) -> list[str]:
+    """The statuses that one revision may have where another one has this: Klaviyo gives its reasons in some."""
+    return [status, *filter(is_cancelled, CampaignStatus)] if is_cancelled(status) else [status]
+
+
+def _check_revision(revision: str, channel: Channel | None) -> None:
+    """:raises KlaviyoValidationError: its campaigns are not read, or not by channel."""
+    check_campaigns(revision, reads=True)
+    if is_omnichannel(revision) and channel is not None:
+        raise KlaviyoValidationError(
+            f"channel is {channel!r}; API revision {OMNICHANNEL} does not list campaigns by channel. Leave it out, or "
+            f"set revision={NEWEST_OF_CAMPAIGNS!r} on the trigger.",
+            pointer="channel",
+        )
 
 
 def _payload(event_id: str, campaign: Mapping[str, Any]) -> dict[str, Any]:
     facts = {name: campaign[name] for name in ("name", "status", "channel", "send_time")}
-    return {"event_id": event_id, "campaign_id": campaign["id"], **facts}
+    messages = {name: campaign[name] for name in (MESSAGES,) if name in campaign}
+    return {"event_id": event_id, "campaign_id": campaign["id"], **facts, **messages}

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_klaviyo.api.document import retry_after
 from airflow_provider_klaviyo.api.errors import KlaviyoRateLimitError
 from airflow_provider_klaviyo.api.limits import Budget, MemoryBookings, shared_bookings
 from airflow_provider_klaviyo.api.limits.bookings import Booking, Bookings, clock
@@ -25,6 +24,7 @@ from airflow_provider_klaviyo.api.limits.redis import PREFIX, RedisBookings
 from airflow_provider_klaviyo.api.limits.schedule import DAY, MINUTE, SECOND, Window
 from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
+from airflow_provider_klaviyo.api.refusal import retry_after
 from tests.api.limits.operation import operation
 
 YEAR = 365 * DAY

@@ -66,7 +66,17 @@ sent = Asset(
     "klaviyo_campaigns_sent",
     watchers=[AssetWatcher(name="sent", trigger=KlaviyoCampaignStatusEventTrigger(statuses=["Sent"], poll_interval=1))],
 )
+by_messages = Asset(
+    "klaviyo_campaigns_ended_by_messages",
+    watchers=[
+        AssetWatcher(
+            name="by_messages", trigger=KlaviyoCampaignStatusEventTrigger(revision="2026-10-15", poll_interval=1)
+        )
+    ],
+)
 with DAG("waiting_for_any_campaign", schedule=[ended]):
     KlaviyoCampaignStatusSensor(task_id="unused", campaign_id="none")
 with DAG("waiting_for_any_sent", schedule=[sent]):
+    KlaviyoCampaignStatusSensor(task_id="unused", campaign_id="none")
+with DAG("waiting_for_any_messages", schedule=[by_messages]):
     KlaviyoCampaignStatusSensor(task_id="unused", campaign_id="none")

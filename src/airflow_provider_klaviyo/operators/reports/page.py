@@ -16,6 +16,9 @@ STEPS: Mapping[str, str] = {
 }
 """The steps of a funnel: a statistic, and what people call it."""
 
+LAST_SENDS = 5
+"""How many earlier sends of a channel the page compares with."""
+
 WIDTH, BAR, GAP, LABEL, FIGURE = 800, 26, 12, 96, 280
 """Pixels: the drawing, the height of a bar and between two, and what stands to the left and the right of it."""
 
@@ -49,6 +52,15 @@ def render(rows: Sequence[Row], before: Sequence[Row], *, metric: str, snapshot_
         f"<p>As of {escape(at)} UTC. Converted: {escape(metric)}. Figures grow for days after a send.</p>\n"
         f"{body}\n</body></html>\n"
     )
+
+
+def last(before: Sequence[Row]) -> list[Row]:
+    """The rows of the last :data:`LAST_SENDS` messages of each channel."""
+    messages: dict[str, dict[str, None]] = {}
+    for row in sorted(before, key=lambda row: str(row["send_time"] or ""), reverse=True):
+        messages.setdefault(row["send_channel"], {})[row["campaign_message_id"]] = None
+    kept = {message for of_channel in messages.values() for message in list(of_channel)[:LAST_SENDS]}
+    return [row for row in before if row["campaign_message_id"] in kept]
 
 
 def shares(row: Row) -> dict[str, float]:

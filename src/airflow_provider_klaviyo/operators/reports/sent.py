@@ -18,6 +18,9 @@ from airflow_provider_klaviyo.never_twice.notes import moment
 if TYPE_CHECKING:
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 
+OF_ANY_CHANNEL = 50
+"""Omnichannel campaigns that a page compares with, at most, before they are told apart by channel."""
+
 Result = Mapping[str, Mapping[str, Any]]
 """Figures, as Klaviyo returns them."""
 
@@ -53,7 +56,11 @@ class SentCampaigns:
         }
 
     def before(self, most: int) -> list[str]:
-        """The last other sends of the same channels, at most so many of each: ids, the latest first."""
+        """The last other sends of the same channels, at most so many of each: ids, the latest first. Of omnichannel
+        campaigns the last of any channel, as figures are what has theirs."""
+        if is_omnichannel(self._hook.api_revision):
+            sent = self._hook.run(omnichannel.last_sent())
+            return [id_ for id_ in sent if id_ not in self.by_id][:OF_ANY_CHANNEL]
         channels = list(dict.fromkeys(campaign["channel"] for campaign in self.by_id.values()))
         found: list[str] = []
         for channel in channels:
