@@ -89,7 +89,7 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scales down the pauses between repetitions and looks; what is decided stays as it is."""
     from airflow_provider_klaviyo.api import retry
     from airflow_provider_klaviyo.never_twice import look
-    from airflow_provider_klaviyo.triggers import base
+    from airflow_provider_klaviyo.triggers import poller
 
     full = retry.pause
     monkeypatch.setattr(retry, "pause", lambda state: full(state) / 100)
@@ -97,7 +97,7 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "LONGEST", 1.5)
     monkeypatch.setattr(look, "longest_exchange", lambda _: 0.0)
     monkeypatch.setattr(look, "PAUSE", 0.05)
-    monkeypatch.setattr(base, "GATHER", 0.01)
+    monkeypatch.setattr(poller, "GATHER", 0.01)
 
 
 @pytest.fixture

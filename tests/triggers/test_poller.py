@@ -17,7 +17,7 @@ import structlog
 
 from airflow_provider_klaviyo.exceptions import KlaviyoConnectionMissingError
 from airflow_provider_klaviyo.tasks import raise_or_return
-from airflow_provider_klaviyo.triggers import base, poller
+from airflow_provider_klaviyo.triggers import poller
 from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 from airflow_provider_klaviyo.triggers.campaigns import (
     KlaviyoCampaignSendJobTrigger,
@@ -152,7 +152,7 @@ async def test_an_outage_is_met_with_ever_longer_pauses(klaviyo: Klaviyo, monkey
 async def test_the_deadline_ends_a_wait_whatever_klaviyo_does(
     klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "LAST_LOOK", 0.2)
+    monkeypatch.setattr(poller, "LAST_LOOK", 0.2)
     klaviyo.fail("get_campaigns", "delay", seconds=7, when="before", times=None)
     began = time.monotonic()
     [event] = await asyncio.gather(*start(until_sent(DRAFT_EMAIL, deadline=time.time() + 1)))
@@ -296,7 +296,7 @@ async def test_each_tasks_log_has_its_own_campaign_only(klaviyo: Klaviyo, monkey
     klaviyo.fail("get_campaigns", "status_before_commit", status=503, times=1)
     ids = clones(klaviyo, 3)
     log = MarkedLog(lines=len(ids))
-    monkeypatch.setattr(KlaviyoCampaignStatusTrigger, "log", log)
+    monkeypatch.setattr(KlaviyoCampaignStatusTrigger, "_log", log)
     running = [asyncio.create_task(logged(campaign_id)) for campaign_id in ids]
     await asyncio.wait_for(log.is_full.wait(), 10)
     await stop(running)

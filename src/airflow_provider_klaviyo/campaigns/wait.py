@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, NotRequired, TypedDict, cast
 
-from airflow_provider_klaviyo.api import campaigns
+from airflow_provider_klaviyo.api import campaigns, filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
@@ -106,6 +106,17 @@ def look_at_campaign(campaign_id: str, target_statuses: Collection[str], revisio
         return observe(row["status"], row["send_time"], target_statuses)
     campaign = yield from campaigns.get_campaign(campaign_id)
     return observe(campaign.text("status"), campaign.attributes.get("send_time"), target_statuses)
+
+
+def look_at_campaigns(channel: campaigns.Channel | None, campaign_ids: Collection[str]) -> Call[list[dict[str, Any]]]:
+    """List up to :data:`LIST_SIZE` campaigns with their status and send time. One request.
+
+    :param channel: of which list; ``None``: of the list of omnichannel campaigns.
+    """
+    wanted, fields = filters.any_of("id", campaign_ids), ["status", "send_time"]
+    if channel is None:
+        return omnichannel.list_campaigns(filter=wanted, fields=fields)
+    return campaigns.list_campaigns(channels=[channel], filter=wanted, fields=fields)
 
 
 def observe(status: str, send_time: Any, target_statuses: Collection[str]) -> Observation:

@@ -7,7 +7,8 @@ named once, in :mod:`airflow_provider_klaviyo.hooks.klaviyo`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import cached_property, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
@@ -19,6 +20,7 @@ from airflow_provider_klaviyo.api import (
     consent,
     events,
     lists,
+    operations,
     profiles,
     reports,
     tags,
@@ -336,3 +338,29 @@ class KlaviyoAsyncHook(KlaviyoMethods, BaseHook):
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+@asynccontextmanager
+async def opened(
+    klaviyo_conn_id: str, revision: str | None, *, any_revision: bool = False
+) -> AsyncIterator[KlaviyoAsyncHook]:
+    """A hook that has looked its connection up, and is closed at the end of the block.
+
+    What its first request would read from disk is read before, in a thread: every trigger of the triggerer would wait.
+
+    :param any_revision: True if campaigns are not read or written, or the revision is checked later.
+    :raises KlaviyoValidationError: the campaigns of the revision in use are of another kind.
+    """
+    await asyncio.to_thread(_warm_up)
+    async with KlaviyoAsyncHook(klaviyo_conn_id, revision=revision) as hook:
+        settings = (await hook.aget_conn()).settings
+        if not any_revision:
+            check_campaigns(settings.revision)
+        yield hook
+
+
+def _warm_up() -> None:
+    from airflow_provider_klaviyo.api.message import user_agent
+
+    operations.operations()
+    user_agent()

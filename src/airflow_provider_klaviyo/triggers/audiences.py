@@ -10,8 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.errors import KlaviyoError
 from airflow_provider_klaviyo.audiences.ready import Audience, ReadyEvent, ReadyWait, Size, look_at_size
-from airflow_provider_klaviyo.triggers.base import wait_with_others
-from airflow_provider_klaviyo.triggers.poller import Waiter
+from airflow_provider_klaviyo.triggers.poller import Waiter, wait_with_others
 
 
 class KlaviyoAudienceReadyTrigger(BaseTrigger):
@@ -76,10 +75,11 @@ class KlaviyoAudienceReadyTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, pause, and fire one event when the wait is over."""
-        wait = LoggedReadyWait(self.wait(), self.log)
+        wait = LoggedReadyWait(self.wait(), self.logger())
         audience = wait.wait.audience
-        waiter = Waiter(str(audience), lambda _: look_at_size(audience), singly=True, counts=True)
-        yield TriggerEvent(dict(await wait_with_others(wait, waiter, self.klaviyo_conn_id, self.revision)))
+        waiter = Waiter(wait, str(audience), lambda _: look_at_size(audience), singly=True, counts=True)
+        event = await wait_with_others(waiter, self.klaviyo_conn_id, self.revision)
+        yield TriggerEvent(dict(event))
 
 
 def audience_of(list_id: str | None, segment_id: str | None) -> Audience:

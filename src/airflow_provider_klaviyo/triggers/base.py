@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from abc import abstractmethod
@@ -13,19 +12,15 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_klaviyo.api.calls import Call
-from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
+from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import duration, shown
 from airflow_provider_klaviyo.campaigns.values import check_connection, check_id
 from airflow_provider_klaviyo.campaigns.wait import Observation, RowLook, Wait, WaitEvent
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.triggers.poller import GATHER, Poller, Waiter, joined
+from airflow_provider_klaviyo.triggers.poller import Waiter, wait_with_others
 
 SAID_AGAIN = 1800.0
 """Seconds after which the log has a line though nothing has changed."""
-
-LAST_LOOK = 20.0
-"""Seconds beyond its deadline that a wait stays for the answer to a last look."""
-
 
 Seen = TypeVar("Seen", contravariant=True)
 Event = TypeVar("Event", covariant=True)
@@ -136,23 +131,23 @@ class KlaviyoWaitTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, pause, and fire one event when the wait is over."""
-        yield TriggerEvent(dict(await self._event()))
-
-    async def _event(self) -> WaitEvent:
         wait = _LoggedWait(self)
         try:
             self.check_rendered()
         except KlaviyoValidationError as error:
-            return cast("WaitEvent", wait.after_failure(error))
+            yield TriggerEvent(dict(cast("WaitEvent", wait.after_failure(error))))
+            return
         row_look = self.row_look()
         waiter = Waiter(
+            wait,
             self.campaign_id,
             self.look,
             row_look,
             singly=row_look is None,
             reads_omnichannel=self.reads_omnichannel,
         )
-        return await wait_with_others(wait, waiter, self.klaviyo_conn_id, self.revision)
+        event = await wait_with_others(waiter, self.klaviyo_conn_id, self.revision)
+        yield TriggerEvent(dict(event))
 
 
 class LoggedWait(Protocol[Seen, Event]):
@@ -173,34 +168,6 @@ class LoggedWait(Protocol[Seen, Event]):
         ...
 
 
-async def wait_with_others(
-    wait: LoggedWait[Seen, Event], waiter: Waiter[Seen], klaviyo_conn_id: str, revision: str | None
-) -> Event:
-    """Look, by the poller of the connection, and pause, until the wait is over."""
-    clock = asyncio.get_running_loop().time
-    due = clock() + GATHER
-    async with joined(klaviyo_conn_id, revision) as poller:
-        while True:
-            failure = None
-            try:
-                event = wait.after(await _look(poller, waiter, due, wait.deadline))
-            except KlaviyoError as error:
-                failure = error
-                event = wait.after_failure(error)
-            if event is not None:
-                return event
-            due = clock() + wait.pause(failure)
-
-
-async def _look(poller: Poller, waiter: Waiter[Seen], due: float, deadline: float) -> Seen:
-    """A look among others', unless it takes until well past the deadline."""
-    try:
-        async with asyncio.timeout(max(0.0, deadline - time.time()) + LAST_LOOK):
-            return await poller.look(waiter, due)
-    except TimeoutError:
-        raise KlaviyoTransientError("Klaviyo did not answer before the end of the wait.") from None
-
-
 class _LoggedWait:
     """A trigger's wait on the real clock, which logs what changes.
 
@@ -210,6 +177,7 @@ class _LoggedWait:
 
     def __init__(self, trigger: KlaviyoWaitTrigger) -> None:
         self._trigger = trigger
+        self._log = trigger.logger()  # of its class: ``log`` would make one for each wait
         self._wait = trigger.wait()
         self._began = self._logged_at = time.time()
         self._logged = ""
@@ -225,7 +193,7 @@ class _LoggedWait:
             self._logged, self._logged_at = news, now
             waited = duration(now - self._began)
             until = f", until {shown(self.deadline)} UTC at most" if math.isfinite(self.deadline) else ""
-            self._trigger.log.info("Campaign %s: %s, for %s so far%s.", self._wait.campaign_id, news, waited, until)
+            self._log.info("Campaign %s: %s, for %s so far%s.", self._wait.campaign_id, news, waited, until)
         return event
 
     def _news(self, now: float) -> str:
@@ -235,7 +203,7 @@ class _LoggedWait:
         return f"{status}, to be sent at {shown(sent_at)} UTC. Looking seldom until then, and {often} after"
 
     def after_failure(self, error: KlaviyoError) -> WaitEvent | None:
-        self._trigger.log.warning("Looking at campaign %s failed: %s", self._wait.campaign_id, error)
+        self._log.warning("Looking at campaign %s failed: %s", self._wait.campaign_id, error)
         return self._wait.after_failure(error, time.time())
 
     def pause(self, failure: KlaviyoError | None) -> float:

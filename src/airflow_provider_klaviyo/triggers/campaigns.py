@@ -19,9 +19,9 @@ from airflow_provider_klaviyo.campaigns.wait import (
     look_at_send_job,
     observe,
 )
+from airflow_provider_klaviyo.hooks.klaviyo import opened
 from airflow_provider_klaviyo.never_twice.kill import IN_TRIGGERER, StopAction, stop_killed
 from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
-from airflow_provider_klaviyo.triggers.poller import opened
 from airflow_provider_klaviyo.triggers.watcher import KlaviyoCampaignStatusEventTrigger
 
 __all__ = [

@@ -13,8 +13,7 @@ from airflow_provider_klaviyo.api.errors import KlaviyoError
 from airflow_provider_klaviyo.api.text import duration
 from airflow_provider_klaviyo.audiences.jobs import JobKind, JobsEvent, JobsWait, look_at_jobs
 from airflow_provider_klaviyo.campaigns.wait import facts
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.triggers.poller import opened
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook, opened
 
 
 class KlaviyoJobsTrigger(BaseTrigger):

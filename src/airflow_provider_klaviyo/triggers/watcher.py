@@ -25,7 +25,7 @@ from airflow_provider_klaviyo.api.operations import (
 )
 from airflow_provider_klaviyo.campaigns.status import CampaignStatus, check_statuses, is_cancelled, matches
 from airflow_provider_klaviyo.campaigns.wait import JITTER
-from airflow_provider_klaviyo.triggers.poller import opened
+from airflow_provider_klaviyo.hooks.klaviyo import opened
 from airflow_provider_klaviyo.triggers.recent import (
     LATELY,
     MESSAGES,
