@@ -21,7 +21,7 @@ from benchmarks.sandbox import KEY, SOURCE, clones, connection, sandbox, url
 
 OURS, SDK, REQUESTS, URLLIB3 = "ours", "SDK", "bare requests", "bare urllib3"
 PAGES = (20, 100)
-BATCHES, CALLS = 12, 50
+BATCHES, CALLS = 30, 50
 QUICK_BATCHES, QUICK_CALLS = 2, 5
 TASKS, QUICK_TASKS = 9, 1
 ONE, MANY, TASK_CALL = "get_campaign", f"get_campaigns, {PAGES[-1]} rows", "a task's only call"

@@ -279,7 +279,7 @@ def _prepared(session: requests.Session, outgoing: Outgoing) -> requests.Prepare
     """
     prepared = requests.PreparedRequest()
     prepared.method, prepared.url, prepared.body = outgoing.method, outgoing.url, outgoing.content
-    prepared.prepare_headers({**session.headers, **outgoing.headers})
+    prepared.prepare_headers({"Connection": session.headers["Connection"], **outgoing.headers})
     prepared.prepare_content_length(outgoing.content)
     if len(session.cookies):
         prepared.prepare_cookies(session.cookies)

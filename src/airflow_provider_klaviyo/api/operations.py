@@ -127,11 +127,11 @@ def get(name: str) -> Operation:
 
     :raises KlaviyoValidationError: there is no such operation; the message suggests the nearest names.
     """
-    names = _names()
-    if name not in names:
-        hint = nearest(name, names, most=3) or " See Klaviyo's API reference."
-        raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
-    return _operation(*names[name])
+    for table in (PUBLISHED, LATER):
+        if name in _names(table):
+            return _operation(table, _names(table)[name])
+    hint = nearest(name, [*_names(PUBLISHED), *_names(LATER)], most=3) or " See Klaviyo's API reference."
+    raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
 
 
 def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operation, dict[str, str]] | None:
@@ -166,17 +166,10 @@ def _table(name: str) -> dict[str, Any]:
 
 
 @cache
-def _names() -> Mapping[str, tuple[str, str]]:
-    """Table and id of all operations by each of their names; where two have the same, it is the id's, and the older
-    one's."""
-    names: dict[str, tuple[str, str]] = {}
-    for table in (PUBLISHED, LATER):
-        rows = _table(table)["operations"]
-        names = {**{name: (table, name) for name in rows}, **names}
-        for name, row in rows.items():
-            for alias in row["aliases"]:
-                names.setdefault(alias, (table, name))
-    return names
+def _names(table: str) -> Mapping[str, str]:
+    """The ids of a table's operations by each of their names; where two have the same, it is the id's."""
+    rows = _table(table)["operations"]
+    return {alias: name for name, row in rows.items() for alias in row["aliases"]} | {name: name for name in rows}
 
 
 @cache
