@@ -143,6 +143,31 @@ def test_the_page_of_a_report_compares_with_the_last_sends_in_the_same_request(
     assert {row["operation"] for row in reads} >= {"get_campaigns", "query_campaign_values"}
 
 
+def test_where_klaviyo_refuses_to_list_messages_the_page_compares_with_none(
+    klaviyo: Klaviyo, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    klaviyo.advance(DAY)
+    klaviyo.fail("list_campaign_messages", "status_before_commit", status=400)
+    path = tmp_path / "report.html"
+    task = Task(
+        lambda: KlaviyoCampaignReportOperator(
+            task_id="report",
+            campaign_ids=DRAFT_EMAIL,
+            conversion_metric="RESQ6t",
+            page_path=str(path),
+            revision="2026-10-15",
+        )
+    )
+    assert len(task.run()) == 1
+    assert klaviyo.fired() == [1]
+    assert "so the page compares with none" in caplog.text
+    html = path.read_text(encoding="utf-8")
+    assert len(funnels(html)) == 1
+    assert "before)" not in html
+
+
 def test_without_a_send_there_is_a_page_that_says_so(klaviyo: Klaviyo, tmp_path: Path):
     path = tmp_path / "report.html"
     task = Task(

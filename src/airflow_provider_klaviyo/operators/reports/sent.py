@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api import filters
-from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError
+from airflow_provider_klaviyo.api.errors import KlaviyoNotFoundError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import is_omnichannel
 from airflow_provider_klaviyo.api.reports import AT_ONCE
 from airflow_provider_klaviyo.campaigns import figures, omnichannel
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 OF_ANY_CHANNEL = 50
 """Omnichannel campaigns that a page compares with, at most, before they are told apart by channel."""
+
+log = logging.getLogger(__name__)
 
 Result = Mapping[str, Mapping[str, Any]]
 """Figures, as Klaviyo returns them."""
@@ -57,9 +60,14 @@ class SentCampaigns:
 
     def before(self, most: int) -> list[str]:
         """The last other sends of the same channels, at most so many of each: ids, the latest first. Of omnichannel
-        campaigns the last of any channel, as figures are what has theirs."""
+        campaigns the last of any channel, as figures are what has theirs; none if Klaviyo refuses to list them, as it
+        has not published by what it lists messages."""
         if is_omnichannel(self._hook.api_revision):
-            sent = self._hook.run(omnichannel.last_sent())
+            try:
+                sent = self._hook.run(omnichannel.last_sent())
+            except KlaviyoValidationError as error:
+                log.warning("The last sends could not be listed, so the page compares with none: %s", error)
+                return []
             return [id_ for id_ in sent if id_ not in self.by_id][:OF_ANY_CHANNEL]
         channels = list(dict.fromkeys(campaign["channel"] for campaign in self.by_id.values()))
         found: list[str] = []
