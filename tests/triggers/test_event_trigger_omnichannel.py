@@ -99,6 +99,18 @@ async def test_nothing_is_missed_while_the_triggerer_is_down_and_nothing_fires_t
     assert fired == []
 
 
+async def test_where_klaviyo_refuses_to_list_messages_the_campaigns_times_have_to_do(
+    klaviyo: Klaviyo, caplog: pytest.LogCaptureFixture
+) -> None:
+    klaviyo.fail("list_campaign_messages", "status_before_commit", status=400, times=None)
+    async with watching(klaviyo, watcher()) as [fired]:
+        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
+        await fires(klaviyo, fired)
+    assert klaviyo.fired() == [1]
+    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
+    assert caplog.text.count("Klaviyo refuses to list messages") == 1
+
+
 @pytest.mark.parametrize("operation", ["get_campaigns", "list_campaign_messages"])
 async def test_passing_errors_do_not_end_the_watching(klaviyo: Klaviyo, operation: str) -> None:
     async with watching(klaviyo, watcher()) as [fired]:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.campaigns import Channel, list_campaigns
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import is_text
 from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.campaigns.status import DRAFTS, UNDER_WAY, is_final, of_message
@@ -124,18 +125,36 @@ class RecentOmnichannelCampaigns(RecentCampaigns):
     """Omnichannel campaigns. A look is two requests, and one for every 100 on their way or with a changed message.
 
     A campaign cannot be found by the status of its messages, and it is not documented if a change of a message moves
-    the campaign's own time. So the messages are looked for, too, and lead to their campaigns.
+    the campaign's own time. So the messages are looked for, too, and lead to their campaigns. What Klaviyo lists
+    messages by is not published either: where it refuses, the campaigns' own times have to do, which is logged once.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lists_messages = True
 
     def _under_way(self) -> Call[list[Row]]:
         ids: dict[str, None] = {}
         for status in MESSAGES_UNDER_WAY:
-            ids |= dict.fromkeys((yield from omnichannel.campaigns_of_messages(filters.equals("status", status))))
+            ids |= dict.fromkeys((yield from self._of_messages(filters.equals("status", status))))
         return (yield from self._by_id(ids))
+
+    def _of_messages(self, wanted: filters.Filter) -> Call[list[str]]:
+        if not self._lists_messages:
+            return []
+        try:
+            return (yield from omnichannel.campaigns_of_messages(wanted))
+        except KlaviyoValidationError as error:
+            log.warning(
+                "Klaviyo refuses to list messages: a message's change is seen only if it moves its campaign's time. %s",
+                error,
+            )
+            self._lists_messages = False
+            return []
 
     def _updated(self, since: datetime) -> Call[list[Row]]:
         found = yield from self._list(filters.greater_or_equal("updated_at", since))
-        ids = yield from omnichannel.campaigns_of_messages(filters.greater_or_equal("updated", since))
+        ids = yield from self._of_messages(filters.greater_or_equal("updated", since))
         seen = {row["id"] for row in found}
         return found + (yield from self._by_id(id_ for id_ in ids if id_ not in seen))
 
