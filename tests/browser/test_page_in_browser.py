@@ -30,9 +30,19 @@ PATIENCE = 10
 def until(page: Page, expression: str, wanted: Any = True) -> None:
     """Wait until a JavaScript expression has a value."""
     deadline = time.monotonic() + PATIENCE
-    while (value := page.evaluate(expression)) != wanted:
+    while (value := _value(page, expression)) != wanted:
         assert time.monotonic() < deadline, f"{expression} is {value!r}, not {wanted!r}"
         time.sleep(0.05)
+
+
+def _value(page: Page, expression: str) -> Any:
+    """The value of a JavaScript expression; ``None`` if the browser goes to another page meanwhile."""
+    try:
+        return page.evaluate(expression)
+    except RuntimeError as error:
+        if "navigated or closed" not in str(error):
+            raise
+        return None
 
 
 def visit(page: Page, url: str) -> None:
@@ -196,9 +206,9 @@ def test_a_campaign_can_be_opened_with_the_keyboard_and_left_by_going_back(page,
     press(page, "Tab")
     press(page, "Enter")
     until(page, "document.querySelector('#campaign h2')?.textContent", "Newest")
-    page.evaluate("history.back()")
-    until(page, "document.body.dataset.view", "campaigns")
-    page.evaluate("history.forward()")
+    page.evaluate("void setTimeout(() => history.back())")
+    until(page, "document.body?.dataset.view", "campaigns")
+    page.evaluate("void setTimeout(() => history.forward())")
     until(page, "document.querySelector('#campaign h2')?.textContent", "Newest")
 
 
