@@ -33,7 +33,7 @@ def asking(klaviyo: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     text = EXAMPLE.read_text().replace("minutes=2", "seconds=1")
     assert "timeout=24 * 3600" in text
     (dags / EXAMPLE.name).write_text(text)
-    hasty = text.replace("timeout=24 * 3600", "timeout=10").replace(f'"{DAG_ID}"', f'"{DAG_ID}_hasty"')
+    hasty = text.replace("timeout=24 * 3600", "timeout=10").replace(f"{DAG_ID}(", f"{DAG_ID}_hasty(")
     (dags / "hasty.py").write_text(hasty)
     connection = {"conn_type": "klaviyo", "host": klaviyo.url, "password": "pk_live_tests"}
     env = {
