@@ -292,7 +292,7 @@ def unanswered(
 
 
 def _is_word(value: object) -> TypeGuard[str]:
-    """True for a text that is more than blanks."""
+    """True for a text that is more than blanks. Most are letters and digits, which is seen at once."""
     return isinstance(value, str) and (value.isalnum() or (is_text(value) and bool(value.strip())))
 
 

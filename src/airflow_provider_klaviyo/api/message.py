@@ -9,8 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -20,7 +19,7 @@ from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.document import MAX_BODY, Document, unanswered
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.request import MEDIA_TYPE, Request, absolute_url
-from airflow_provider_klaviyo.api.text import check_text
+from airflow_provider_klaviyo.api.text import check_text, http_date
 
 TAKES_A_FILE = ("upload_image_from_file",)
 """Operations that take a form with a file; all others take a JSON document."""
@@ -227,7 +226,7 @@ class ServerClock:
 
     def read(self, headers: Mapping[str, str]) -> None:
         """Take in the ``Date`` of an answer that has just come."""
-        date = _seconds(headers.get("date") or "")
+        date = http_date(headers.get("date") or "")
         if date is None:
             return
         ahead = time.time() - date
@@ -237,12 +236,3 @@ class ServerClock:
     def now(self) -> float:
         """Klaviyo's time, as far as it is known: seconds since the epoch."""
         return time.time() - self.ahead
-
-
-@lru_cache(maxsize=4)
-def _seconds(date: str) -> float | None:
-    """Seconds since the epoch of an HTTP date, which many answers in a row may have; ``None``: it is not one."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None

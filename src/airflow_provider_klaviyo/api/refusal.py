@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
 from airflow_provider_klaviyo.api.errors import place
-from airflow_provider_klaviyo.api.text import UNCLEAN, is_text
+from airflow_provider_klaviyo.api.text import UNCLEAN, http_date, is_text
 
 TOLD = 5
 """Errors of an answer whose words are in the message; all are in ``errors``."""
@@ -40,14 +39,14 @@ def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds of the ``Retry-After`` header (a number or an HTTP date), a day at most; 1 s when it cannot be read."""
     text = (headers.get("retry-after") or "").strip()
     is_number = text.removeprefix("-").replace(".", "", 1).isdecimal()  # and not inf, nan or 1e400
-    try:
-        seconds = float(text) if is_number else parsedate_to_datetime(text).timestamp() - time()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return 1.0
-    return min(max(0.0, seconds), 86_400.0)
+    if is_number:
+        return min(max(0.0, float(text)), 86_400.0)
+    date = http_date(text)
+    return 1.0 if date is None else min(max(0.0, date - time()), 86_400.0)
 
 
 def source(error: Mapping[str, Any]) -> dict[str, str]:
+    """What an error is about, as far as Klaviyo says: ``pointer`` into the body, or ``parameter``."""
     found = error.get("source")
     named = found.items() if isinstance(found, Mapping) else ()
     return {name: value for name, value in named if is_text(value)}

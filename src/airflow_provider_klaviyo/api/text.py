@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -71,6 +73,15 @@ def epoch(moment: Any) -> float | None:
     try:
         return datetime.fromisoformat(moment).timestamp()
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def http_date(text: str) -> float | None:
+    """Seconds since the epoch of a date in a header, which many answers in a row have; ``None``: it is not one."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

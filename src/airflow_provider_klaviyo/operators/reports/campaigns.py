@@ -38,7 +38,6 @@ PATIENCE = 5.0
 
 DAYS = 86_400.0
 
-
 Rows = list[dict[str, Any]]
 
 
