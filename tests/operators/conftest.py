@@ -64,3 +64,9 @@ def pauses(hours: Hours, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(asyncio, "sleep", pass_by)
     return paused
+
+
+@pytest.fixture
+def person(klaviyo: Klaviyo) -> KlaviyoHook:
+    """Writes to Klaviyo outside of any task."""
+    return KlaviyoHook()

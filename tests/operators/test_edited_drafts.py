@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from airflow_provider_klaviyo.operators.campaigns import (
     KlaviyoUpdateCampaignOperator,
 )
 from tests.support.edits import (
+    LATER,
     NAME,
     SUBJECT,
     Edit,
@@ -34,18 +34,10 @@ from tests.support.edits import (
 from tests.support.refusals import refused
 from tests.support.sandbox import DRAFT_EMAIL, LIST, NOBODY, OTHER_LIST, TEMPLATE, Klaviyo
 
-LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat(timespec="seconds")
-
 
 @pytest.fixture
 def run() -> Run:
     return Run()
-
-
-@pytest.fixture
-def person(klaviyo: Klaviyo) -> KlaviyoHook:
-    """Writes to Klaviyo outside of any task."""
-    return KlaviyoHook()
 
 
 # --- what is seen -----------------------------------------------------------------------------------------------------

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
 
 import pytest
 
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.operators.audiences import KlaviyoImportProfilesOperator
-from tests.support.context import Task
-
-
-def importing(profiles: Any = None, *, deferrable: bool = False, **arguments: Any) -> Task:
-    given = {"profiles": profiles, "poll_interval": 0.05, "deferrable": deferrable, **arguments}
-    return Task(lambda: KlaviyoImportProfilesOperator(task_id="import", **given))
-
-
-def profile(email: str) -> dict[str, Any] | None:
-    found = KlaviyoHook().paginate("get_profiles", query={"filter": f'equals(email,"{email}")'})
-    return dict(found[0].attributes) if found else None
-
+from tests.support.importing import importing, profile
 
 CSV = (
     '\ufeffemail,first_name,"properties.note"\r\n'

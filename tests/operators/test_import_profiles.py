@@ -18,13 +18,11 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports import posting
 from airflow_provider_klaviyo.never_twice import repeat
 from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator, KlaviyoImportProfilesOperator
 from proof.gateway import API, Reply
-from tests.support.context import Task
-from tests.support.importing import members
+from tests.support.importing import importing, members, profile
 from tests.support.sandbox import LIST, OTHER_LIST
 
 UNAUTHORISED = b'{"errors": [{"id": "1", "status": 401, "code": "not_authenticated", "title": "", "detail": "No."}]}'
@@ -32,16 +30,6 @@ UNAUTHORISED = b'{"errors": [{"id": "1", "status": 401, "code": "not_authenticat
 
 def people(count: int, **more: Any) -> list[dict[str, Any]]:
     return [{"email": f"person{number}@example.com", "first_name": f"P{number}", **more} for number in range(count)]
-
-
-def importing(profiles: Any = None, *, deferrable: bool = False, **arguments: Any) -> Task:
-    given = {"profiles": profiles, "poll_interval": 0.05, "deferrable": deferrable, **arguments}
-    return Task(lambda: KlaviyoImportProfilesOperator(task_id="import", **given))
-
-
-def profile(email: str) -> dict[str, Any] | None:
-    found = KlaviyoHook().paginate("get_profiles", query={"filter": f'equals(email,"{email}")'})
-    return dict(found[0].attributes) if found else None
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

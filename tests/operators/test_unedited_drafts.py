@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,24 +22,17 @@ from airflow_provider_klaviyo.operators.campaigns import (
 from tests.conftest import Connect
 from tests.support.context import TaskInstance
 from tests.support.edits import (
+    LATER,
     Run,
     message_of,
     messages,
 )
 from tests.support.sandbox import DRAFT_EMAIL, LIST, TEMPLATE, Klaviyo
 
-LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat(timespec="seconds")
-
 
 @pytest.fixture
 def run() -> Run:
     return Run()
-
-
-@pytest.fixture
-def person(klaviyo: Klaviyo) -> KlaviyoHook:
-    """Writes to Klaviyo outside of any task."""
-    return KlaviyoHook()
 
 
 # --- what must not be taken for an edit -------------------------------------------------------------------------------

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.bodies import event, resource
+
 ADA, BEN = "01J0PR0F11E000000000000001", "01J0PR0F11E000000000000002"
 NEWSLETTER, EMPTY, ORDERS = "YzykDM", "NoOne0", "RESQ6t"
-
-
-def resource(type_: str, attributes: Any = None, **more: Any) -> dict[str, Any]:
-    return {"data": {"type": type_, "attributes": attributes or {}, **more}}
 
 
 def profiles(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -20,16 +18,6 @@ def profiles(*rows: dict[str, Any]) -> dict[str, Any]:
 
 def to_list(id_: str) -> dict[str, Any]:
     return {"list": {"data": {"type": "list", "id": id_}}}
-
-
-def event(email: str, metric: str = "Placed Order", **attributes: Any) -> dict[str, Any]:
-    given = {
-        "properties": {},
-        "metric": {"data": {"type": "metric", "attributes": {"name": metric}}},
-        "profile": {"data": {"type": "profile", "attributes": {"email": email}}},
-        **attributes,
-    }
-    return resource("event", given)
 
 
 def subscriptions(api: Any, id_: str) -> Any:

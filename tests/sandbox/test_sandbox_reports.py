@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
+from tests.sandbox.bodies import event, resource
 from tests.sandbox.sandbox_api import STILL, Api
 
 ORDERS, OTHER_ORDERS = "RESQ6t", "Wx8PdR"
@@ -117,20 +118,6 @@ def test_reactions_can_be_off_and_then_all_is_delivered_at_once(api, reactions, 
 
 
 # --- what is counted, and what is refused ----------------------------------------------------------------------------
-
-
-def resource(type_: str, attributes: Any = None, **more: Any) -> dict[str, Any]:
-    return {"data": {"type": type_, "attributes": attributes or {}, **more}}
-
-
-def event(email: str, metric: str = "Placed Order", **attributes: Any) -> dict[str, Any]:
-    given = {
-        "properties": {},
-        "metric": {"data": {"type": "metric", "attributes": {"name": metric}}},
-        "profile": {"data": {"type": "profile", "attributes": {"email": email}}},
-        **attributes,
-    }
-    return resource("event", given)
 
 
 def report(api: Any, **attributes: Any) -> Any:

@@ -25,6 +25,7 @@ from airflow_provider_klaviyo.triggers import campaigns as triggers
 from airflow_provider_klaviyo.triggers.base import KlaviyoWaitTrigger
 from tests.support.airflow_versions import DagSerialization, since_airflow
 from tests.support.sandbox import DRAFT_EMAIL, SENT, Klaviyo
+from tests.support.waits import event_of
 
 SENSORS = [KlaviyoCampaignStatusSensor, KlaviyoCampaignSendJobSensor, KlaviyoRecipientEstimationJobSensor]
 
@@ -50,11 +51,6 @@ def begun(arguments: StartTriggerArgs, at: float, longest: float = float("inf"))
     trigger: KlaviyoWaitTrigger = kind(**(arguments.trigger_kwargs or {}))
     trigger.timeout_after = datetime.fromtimestamp(at + min(arguments.timeout.total_seconds(), longest), UTC)
     return trigger
-
-
-async def event_of(trigger: KlaviyoWaitTrigger) -> dict[str, Any]:
-    [payload] = [event.payload async for event in trigger.run()]
-    return dict(payload)
 
 
 @pytest.mark.parametrize("sensor", SENSORS)

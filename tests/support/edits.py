@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.sandbox import LIST, TEMPLATE, Klaviyo
 
 NAME = "Weekly news 2026-11-20"
 SUBJECT = "A subject that no XCom may hold"
+LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat(timespec="seconds")
 
 
 class Run:

@@ -13,11 +13,19 @@ def people(*numbers: int, **more: Any) -> list[dict[str, Any]]:
     return [{"email": f"person{number}@example.com", "first_name": f"P{number}", **more} for number in numbers]
 
 
-def importing(profiles: Any, mode: str, **arguments: Any) -> Task:
-    given = {"profiles": profiles, "poll_interval": 0.05, "deferrable": False, "mode": mode, **arguments}
+def importing(profiles: Any = None, mode: str | None = None, *, deferrable: bool = False, **arguments: Any) -> Task:
+    given = {"profiles": profiles, "poll_interval": 0.05, "deferrable": deferrable, **arguments}
+    if mode is not None:
+        given["mode"] = mode
     return Task(lambda: KlaviyoImportProfilesOperator(task_id="import", **given))
 
 
 def members(list_id: str) -> set[str]:
     found = KlaviyoHook().paginate("get_profiles_for_list", path_params={"id": list_id}, query={"page[size]": 100})
     return {one.text("email") for one in found if one.attributes.get("email")}
+
+
+def profile(email: str) -> dict[str, Any] | None:
+    """Its attributes; ``None``: there is no such profile."""
+    found = KlaviyoHook().paginate("get_profiles", query={"filter": f'equals(email,"{email}")'})
+    return dict(found[0].attributes) if found else None

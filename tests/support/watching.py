@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from packaging.version import Version
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.sandbox import Klaviyo
+from tests.support.waits import until
 
 INTERVAL = 0.1
 
@@ -47,13 +48,6 @@ def looks_of(klaviyo: Klaviyo) -> int:
     """How many looks have begun, of all watchers: each asks once for the latest campaigns of SMS or of all."""
     filters = [row["query"].get("filter", "") for row in klaviyo.requests("get_campaigns")]
     return sum("updated_at" in text and ("sms" in text or "channel" not in text) for text in filters)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def looks(klaviyo: Klaviyo, number: int = 3) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from tests.conftest import KEY, Connect
 from tests.support.context import fire, over_the_database
 from tests.support.filling import JOB, import_into, members, new_list, patient_sandbox, put_on, take_off
 from tests.support.sandbox import LIST, NOBODY, Klaviyo
+from tests.support.waits import start, stop, until
 
 INTERVAL, SETTLED = 0.05, 0.4
-Event = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
@@ -31,27 +30,6 @@ def close_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def trigger(list_id: str | None = NOBODY, **settings: Any) -> KlaviyoAudienceReadyTrigger:
     common = {"minimum": 1, "settled": SETTLED, "poll_interval": INTERVAL, "deadline": time.time() + 30}
     return KlaviyoAudienceReadyTrigger(list_id=list_id, **{**common, **settings})
-
-
-async def event_of(waiting: KlaviyoAudienceReadyTrigger) -> Event:
-    [payload] = [event.payload async for event in waiting.run()]
-    return dict(payload)
-
-
-def start(*triggers: KlaviyoAudienceReadyTrigger) -> list[asyncio.Task[Event]]:
-    return [asyncio.create_task(event_of(one)) for one in triggers]
-
-
-async def stop(running: Sequence[asyncio.Task[Event]]) -> None:
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 def looks(klaviyo: Klaviyo) -> int:

@@ -15,10 +15,10 @@ from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusEventTrigger
 from tests.conftest import Connect
 from tests.support.airflow_versions import since_airflow
-from tests.support.clocks import worker_clock
 from tests.support.one_campaign import CAMPAIGN, OneOmnichannelCampaign
-from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
-from tests.support.watching import INTERVAL, AssetStore, fires, looks, until, watcher, watching
+from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, Klaviyo
+from tests.support.waits import until
+from tests.support.watching import INTERVAL, AssetStore, fires, looks, watcher, watching
 
 REVISION = "2026-10-15"
 
@@ -67,38 +67,6 @@ async def test_each_watcher_lets_through_what_it_wants(klaviyo: Klaviyo) -> None
     assert [[event["event_id"] for event in some] for some in fired[1:]] == [[f"{DRAFT_EMAIL}:Cancelled"]] * 2
 
 
-async def test_what_was_over_before_the_watching_began_does_not_fire(klaviyo: Klaviyo) -> None:
-    klaviyo.send(DRAFT_EMAIL)
-    klaviyo.wait_for_sends()
-    async with watching(klaviyo, watcher()) as [fired]:
-        await looks(klaviyo)
-    assert klaviyo.status(SENT) == "Sent"
-    assert fired == []
-
-
-async def test_a_triggerer_whose_clock_is_ahead_misses_nothing(klaviyo: Klaviyo) -> None:
-    with worker_clock(ahead=900):
-        async with watching(klaviyo, watcher()) as [fired]:
-            await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-            await fires(klaviyo, fired)
-    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
-
-
-@since_airflow("3.3", "asset state store")
-async def test_nothing_is_missed_while_the_triggerer_is_down_and_nothing_fires_twice(klaviyo: Klaviyo) -> None:
-    store = AssetStore()
-    async with watching(klaviyo, watcher(store)):
-        await looks(klaviyo)
-    klaviyo.send(DRAFT_EMAIL)
-    klaviyo.wait_for_sends()
-    async with watching(klaviyo, watcher(store)) as [fired]:
-        await fires(klaviyo, fired)
-    assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
-    async with watching(klaviyo, watcher(store)) as [fired]:
-        await looks(klaviyo)
-    assert fired == []
-
-
 async def test_where_klaviyo_refuses_to_list_messages_the_campaigns_times_have_to_do(
     klaviyo: Klaviyo, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,17 +77,6 @@ async def test_where_klaviyo_refuses_to_list_messages_the_campaigns_times_have_t
     assert klaviyo.fired() == [1]
     assert [event["event_id"] for event in fired] == [f"{DRAFT_EMAIL}:Sent"]
     assert caplog.text.count("Klaviyo refuses to list messages") == 1
-
-
-@pytest.mark.parametrize("operation", ["get_campaigns", "list_campaign_messages"])
-async def test_passing_errors_do_not_end_the_watching(klaviyo: Klaviyo, operation: str) -> None:
-    async with watching(klaviyo, watcher()) as [fired]:
-        klaviyo.fail(operation, "status_before_commit", status=503, times=8)
-        await asyncio.to_thread(klaviyo.send, DRAFT_EMAIL)
-        await until(lambda: klaviyo.fired() == [8])
-        await fires(klaviyo, fired)
-    assert klaviyo.fired() == [8]
-    assert [event["status"] for event in fired] == ["Sent"]
 
 
 async def test_a_look_is_two_requests_and_one_for_those_on_their_way(klaviyo: Klaviyo) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +18,9 @@ from airflow_provider_klaviyo.triggers.audiences import KlaviyoAudienceReadyTrig
 from airflow_provider_klaviyo.triggers.campaigns import KlaviyoCampaignStatusTrigger
 from tests.conftest import Connect
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, LIST, SENT, Klaviyo
+from tests.support.waits import Event, event_of, start, stop, until
 
 MANY = 400
-Event = dict[str, Any]
 
 
 def until_sent(campaign_id: str, **settings: Any) -> BaseTrigger:
@@ -33,29 +33,6 @@ def until_filled(list_id: str) -> BaseTrigger:
     return KlaviyoAudienceReadyTrigger(
         list_id=list_id, minimum=1, settled=0.0, poll_interval=0.2, deadline=time.time() + 60
     )
-
-
-async def event_of(trigger: BaseTrigger) -> Event:
-    """What the triggerer does with a trigger."""
-    [payload] = [event.payload async for event in trigger.run()]
-    return dict(payload)
-
-
-def start(triggers: Sequence[BaseTrigger]) -> list[asyncio.Task[Event]]:
-    return [asyncio.create_task(event_of(trigger)) for trigger in triggers]
-
-
-async def stop(running: Sequence[asyncio.Task[Event]]) -> None:
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def in_turns(triggers: Sequence[BaseTrigger]) -> tuple[list[Event], int]:
@@ -106,7 +83,7 @@ async def test_the_loop_turns_while_a_refused_key_ends_all_waits(klaviyo: Klaviy
 
 async def test_a_look_that_ends_no_wait_leaves_no_objects_behind(klaviyo: Klaviyo) -> None:
     """The garbage collector goes through all objects in one go; new ones are what makes it do so."""
-    running = start([until_sent(DRAFT_EMAIL) for _ in range(MANY)])
+    running = start(*(until_sent(DRAFT_EMAIL) for _ in range(MANY)))
     await until(lambda: klaviyo.counted()["get_campaigns"] >= MANY / 100)
     gc.collect()
     gc.freeze()
@@ -147,7 +124,7 @@ async def test_a_failure_is_taken_in_only_by_those_that_it_left_without_an_answe
     monkeypatch.setattr(poller, "GATHER", 0.5)
     klaviyo.fail("get_campaigns", "status_before_commit", status=503, skip=1, times=5)
     emails, texts = [until_sent(DRAFT_EMAIL, poll_interval=30) for _ in range(20)], [until_sent(DRAFT_SMS)]
-    running = start([*emails, *texts])
+    running = start(*emails, *texts)
     await until(lambda: klaviyo.fired() == [5] and klaviyo.counted()["get_campaigns"] >= 8)
     assert not any(task.done() for task in running)
     await stop(running)
@@ -156,7 +133,7 @@ async def test_a_failure_is_taken_in_only_by_those_that_it_left_without_an_answe
 
 async def test_what_one_wait_cannot_do_ends_it_alone(klaviyo: Klaviyo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KlaviyoCampaignStatusTrigger, "_log", Judged(broken=DRAFT_SMS))
-    running = start([until_sent(DRAFT_EMAIL), until_sent(DRAFT_SMS)])
+    running = start(until_sent(DRAFT_EMAIL), until_sent(DRAFT_SMS))
     with pytest.raises(OSError, match="disk full"):
         await running[1]
     looks = klaviyo.counted()["get_campaigns"]
@@ -166,11 +143,11 @@ async def test_what_one_wait_cannot_do_ends_it_alone(klaviyo: Klaviyo, monkeypat
 
 
 async def test_many_waits_cancelled_at_once_leave_nothing_behind(klaviyo: Klaviyo) -> None:
-    running = start([until_sent(DRAFT_EMAIL) for _ in range(MANY)])
+    running = start(*(until_sent(DRAFT_EMAIL) for _ in range(MANY)))
     await until(lambda: klaviyo.counted()["get_campaigns"] > 1)
     await stop(running)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    [event] = await asyncio.gather(*start([until_sent(SENT)]))
+    [event] = await asyncio.gather(*start(until_sent(SENT)))
     assert event["outcome"] == "done"
 
 
@@ -181,7 +158,7 @@ async def test_a_clock_that_was_set_back_does_not_end_a_wait_before_its_deadline
     klaviyo.fail("get_campaigns", "delay", seconds=2, when="before", times=1)
     log = Judged()
     monkeypatch.setattr(KlaviyoCampaignStatusTrigger, "_log", log)
-    running = start([until_sent(SENT, deadline=time.time() + 0.5)])
+    running = start(until_sent(SENT, deadline=time.time() + 0.5))
     await until(lambda: klaviyo.counted()["get_campaigns"] == 1)
     monkeypatch.setattr(base, "time", SimpleNamespace(time=lambda: time.time() - 3600))
     await until(lambda: log.failed[SENT] > 0)

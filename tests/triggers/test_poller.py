@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,9 +27,9 @@ from airflow_provider_klaviyo.triggers.campaigns import (
 from tests.conftest import Connect
 from tests.support.one_campaign import CAMPAIGN, OneCampaign
 from tests.support.sandbox import DRAFT_EMAIL, DRAFT_SMS, SENT, Klaviyo
+from tests.support.waits import Event, event_of, start, stop, until
 
 INTERVAL = 0.3
-Event = dict[str, Any]
 Running = Sequence[asyncio.Task[Event]]
 
 
@@ -48,34 +48,11 @@ def waiting(settings: dict[str, Any]) -> dict[str, Any]:
     return {"deadline": time.time() + 60, "poll_interval": INTERVAL, **settings}
 
 
-async def event_of(trigger: KlaviyoWaitTrigger) -> Event:
-    """What the triggerer does with a trigger."""
-    [payload] = [event.payload async for event in trigger.run()]
-    return dict(payload)
-
-
-def start(*triggers: KlaviyoWaitTrigger) -> list[asyncio.Task[Event]]:
-    return [asyncio.create_task(event_of(trigger)) for trigger in triggers]
-
-
-async def stop(running: Running) -> None:
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
 def write(klaviyo: Klaviyo, method: str, campaign_id: str, **attributes: Any) -> None:
     body = {"data": {"type": "campaign", "id": campaign_id, "attributes": attributes}} if attributes else None
     headers = {"Authorization": "Klaviyo-API-Key pk_other", "revision": "2026-04-15"}
     url = f"{klaviyo.url}/api/campaigns/{campaign_id}"
     httpx.request(method, url, json=body, headers=headers, trust_env=False).raise_for_status()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 def others() -> list[str]:
