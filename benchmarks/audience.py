@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
-from itertools import cycle
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -27,8 +27,14 @@ from benchmarks.report import Goal, Say, Section, table
 from benchmarks.sandbox import KEY, connection, post, sandbox
 from benchmarks.taking import OPERATION, taken, taking
 
+if TYPE_CHECKING:
+    from airflow_provider_klaviyo.audiences.profiles import Profiles
+
 OURS, ENVELOPE, BARE, SDK = "ours", "json.dumps, the request's body", "json.dumps, each row", "SDK's models"
 ROWS, AT_ONCE = 100_000, 10_000
+TOGETHER = 500
+"""Rows that a task reads at a time."""
+
 OF_TABLE, QUICK_OF_TABLE = 1_000_000, 5_000
 BAD_OF = 1_000
 """Of so many rows of the table, one has no address."""
@@ -105,13 +111,18 @@ def ours() -> Way:
     from airflow_provider_klaviyo.audiences.fields import Columns
     from airflow_provider_klaviyo.audiences.profiles import Profiles
 
-    read = Profiles(Columns(COLUMNS)).read
+    profiles = Profiles(Columns(COLUMNS))
 
     def make(rows: Sequence[Row]) -> int:
-        profiles = ((number, read(row).content) for number, row in enumerate(rows))
-        return sum(len(batch.content([LIST])) for batch in batches(profiles, [LIST]))
+        return sum(len(batch.content([LIST])) for batch in batches(read(profiles, rows), [LIST]))
 
     return make
+
+
+def read(profiles: Profiles, rows: Sequence[Row]) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
+    for first in range(0, len(rows), TOGETHER):
+        block = profiles.read(rows[first : first + TOGETHER])
+        yield block.numbers, block.contents
 
 
 def properties(row: Row) -> dict[str, Any]:
@@ -275,7 +286,7 @@ def within_limits(seconds: int, *, aligned: bool) -> Posted:
     from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 
     rows = list(people(AT_ONCE))
-    read = Profiles(Columns(COLUMNS)).read
+    profiles = Profiles(Columns(COLUMNS))
     with taking() as http:
         given = connection(http, rate_limit={"share": 1})
         os.environ["AIRFLOW_CONN_KLAVIYO_DEFAULT"] = json.dumps(given)
@@ -285,7 +296,7 @@ def within_limits(seconds: int, *, aligned: bool) -> Posted:
         start = (time.time() + 1) // step * step + step
         time.sleep(start - time.time())
         spent = time.process_time()
-        for batch in batches(((n, read(row).content) for n, row in enumerate(cycle(rows))), []):
+        for batch in batches(chain.from_iterable(read(profiles, rows) for _ in repeat(None)), []):
             hook.run(import_profiles(batch.content([])))
             if time.time() >= start + seconds:
                 break

@@ -5,27 +5,52 @@ import math
 import re
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_klaviyo.audiences.addresses import are_plain_emails, is_email
 from airflow_provider_klaviyo.audiences.fields import Columns
-from airflow_provider_klaviyo.audiences.profiles import LARGEST, Profiles
+from airflow_provider_klaviyo.audiences.plans import LARGEST
+from airflow_provider_klaviyo.audiences.profiles import Profiles
 from airflow_provider_klaviyo.audiences.rejected import RowError
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 
 ADA = "ada@example.com"
 
 
+class Profile(NamedTuple):
+    key: str
+    others: Sequence[str]
+    content: bytes
+    clears: Sequence[str]
+
+
+def read_all(profiles: Profiles, rows: Sequence[Any]) -> list[Profile | RowError]:
+    """Of each row the profile, or why it cannot be sent."""
+    block = profiles.read(rows)
+    found = map(Profile, block.keys, map(tuple, block.others), block.contents, map(tuple, block.clears))
+    by_number = {**block.refused, **dict(zip(block.numbers, found, strict=True))}
+    return [by_number[number] for number in range(len(rows))]
+
+
+def read_one(profiles: Profiles, row: Any) -> Profile:
+    (found,) = read_all(profiles, [row])
+    if isinstance(found, RowError):
+        raise found
+    return found
+
+
 def sent(row: dict[str, Any], **settings: Any) -> Any:
     """A row as Klaviyo is to get it."""
-    return json.loads(Profiles(Columns(unmapped="properties"), **settings).read(row).content)
+    return json.loads(read_one(Profiles(Columns(unmapped="properties"), **settings), row).content)
 
 
 def property_of(value: Any, **settings: Any) -> Any:
@@ -90,7 +115,8 @@ def test_a_value_is_sent_as_json_has_it(value, as_sent):
 
 
 def test_a_decimal_keeps_its_digits():
-    content = Profiles(Columns()).read({"email": ADA, "properties.x": Decimal("12345678901234567890.12")}).content
+    row = {"email": ADA, "properties.x": Decimal("12345678901234567890.12")}
+    content = read_one(Profiles(Columns()), row).content
     assert b'"x":12345678901234567890.12' in content
 
 
@@ -173,17 +199,17 @@ def test_settings_that_cannot_be_are_refused(settings, words):
 def test_nulls_are_left_out_unless_they_are_to_clear():
     row = {"email": ADA, "title": None, "location.city": "", "plan": None}
     assert sent(row) == {"type": "profile", "attributes": {"email": ADA}}
-    profile = Profiles(Columns(unmapped="properties"), nulls="clear").read(row)
+    profile = read_one(Profiles(Columns(unmapped="properties"), nulls="clear"), row)
     assert json.loads(profile.content)["meta"] == {"patch_properties": {"unset": ["plan"]}}
     assert profile.clears == ("title", "location.city")
 
 
 def test_nulls_in_a_dict_of_properties_or_of_a_location_clear_too_and_no_dict_clears_nothing():
     profiles = Profiles(Columns(), nulls="clear")
-    profile = profiles.read({"email": ADA, "properties": {"plan": None, "n": 1}, "location": {"city": ""}})
+    profile = read_one(profiles, {"email": ADA, "properties": {"plan": None, "n": 1}, "location": {"city": ""}})
     assert json.loads(profile.content)["meta"] == {"patch_properties": {"unset": ["plan"]}}
     assert profile.clears == ("location.city",)
-    without = profiles.read({"email": ADA, "properties": None, "location": None})
+    without = read_one(profiles, {"email": ADA, "properties": None, "location": None})
     assert (json.loads(without.content), without.clears) == ({"type": "profile", "attributes": {"email": ADA}}, ())
 
 
@@ -196,7 +222,7 @@ def test_nulls_in_a_dict_of_properties_or_of_a_location_clear_too_and_no_dict_cl
     ],
 )
 def test_a_row_has_the_key_of_its_first_identifier(row, key):
-    assert Profiles(Columns()).read(row).key == key
+    assert read_one(Profiles(Columns()), row).key == key
 
 
 ANY = st.recursive(
@@ -211,7 +237,7 @@ NAMES = st.sampled_from(["email", "phone_number", "first_name", "location", "loc
 @given(st.dictionaries(NAMES, ANY))
 def test_any_row_is_sent_as_json_or_refused(row):
     try:
-        profile = Profiles(Columns(unmapped="properties"), timezone="UTC").read({"external_id": "1", **row})
+        profile = read_one(Profiles(Columns(unmapped="properties"), timezone="UTC"), {"external_id": "1", **row})
     except RowError:
         return
     assert len(profile.content) <= LARGEST
@@ -250,7 +276,7 @@ def unusual(value: Any) -> Any:
 def read(profiles: Profiles, row: Any) -> Any:
     """The profile, or the reason why there is none."""
     try:
-        return profiles.read(row)
+        return read_one(profiles, row)
     except (RowError, KlaviyoValidationError) as error:
         return re.sub(r"of type \w+", "of some type", str(error))
 
@@ -294,3 +320,69 @@ def test_a_row_is_read_the_same_whatever_came_before_it_and_whatever_the_classes
         assert read(one_for_all, MappingProxyType(row)) == found
         if not (known and isinstance(found, str)):  # of two things wrong, another may be found first
             assert read(one_for_all, {name: unusual(value) for name, value in row.items()}) == found
+
+
+FLAT_ROWS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(["phone_number", "external_id", "id", "title", "location.zip", "location.latitude"], CELLS),
+        **dict.fromkeys(["plan", "size", 'a "quoted" name', "a\\name"], CELLS),
+        "email": st.just(ADA) | CELLS,
+    },
+)
+
+
+MANY = 250
+"""Rows that are too many to be sent as dicts."""
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(FLAT_ROWS, max_size=4),
+    st.sampled_from(["omit", "clear"]),
+    st.sampled_from([1, MANY]),
+    st.randoms(use_true_random=False),
+)
+def test_rows_that_are_read_together_are_read_as_each_is_alone(rows, nulls, times, random):
+    def found(rows: list[dict[str, Any]]) -> list[Any]:
+        profiles = Profiles(Columns(unmapped="properties"), nulls=nulls, timezone="UTC")
+        return [(one.reason, one.field) if isinstance(one, RowError) else one for one in read_all(profiles, rows)]
+
+    alone = [one for row in rows for one in found([row])]
+    shuffled = [dict(random.sample(sorted(row.items()), len(row))) for row in rows * times]
+    assert found(shuffled) == alone * times
+
+
+def test_a_column_is_read_as_one_whatever_its_gaps():
+    """Of each kind of values, with and without gaps, and enough of them for a class."""
+    moment = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
+    kinds = {"text": "gold", "number": 1.5, "digits": Decimal("19.90"), "whole": 7, "is": True, "moment": moment}
+    rows: list[dict[str, Any]] = []
+    for number in range(3 * MANY):
+        gaps = {name: None if number % 3 == place % 3 else value for place, (name, value) in enumerate(kinds.items())}
+        rows.append({"email": f"ada{number}@example.com", "title": "" if number % 2 else "Countess", **gaps})
+    for row, profile in zip(rows, read_all(Profiles(Columns(unmapped="properties")), rows), strict=True):
+        assert isinstance(profile, Profile)
+        attributes = json.loads(profile.content)["attributes"]
+        assert attributes.pop("email") == row["email"]
+        assert attributes.get("title", "") == row["title"]
+        wanted = {name: value for name, value in row.items() if name in kinds and value is not None}
+        assert attributes["properties"] == {
+            name: value.isoformat() if name == "moment" else float(value) if name == "digits" else value
+            for name, value in wanted.items()
+        }
+
+
+@given(st.lists(st.from_regex(r"[a-zA-Z0-9_.+@ \n-]{1,12}", fullmatch=True), min_size=1, max_size=4))
+def test_addresses_that_are_taken_together_are_each_taken(texts):
+    if are_plain_emails(texts):
+        assert all(map(is_email, texts))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["a@b.co\nc@d.ef", "g@h.ij"], ["a@b.co", ""], ["a@b..co"], ["a.@b.co"], ["a@b.co."], [f"{'a' * 250}@b.co"]],
+)
+def test_what_is_not_an_address_is_not_taken_among_others(texts):
+    assert not are_plain_emails(["ada@example.com", *texts])
+    assert are_plain_emails(["ada@example.com", "a.b.c+d@e-f.g.co.uk"])

@@ -26,7 +26,7 @@ ROWS = {
         "| SDK, its own retries |",
         "| SDK behind pyrate-limiter |",
     ],
-    "waiting": ["| 10 | 1 | shared |", "| 10 | 1 | alone |", "| 20 | 2 | shared |"],
+    "waiting": ["| 10 | 1 | shared", "| 10 | 1 | alone", "| 20 | 2 | shared"],
     "overhead": ["| get_campaign |", "| get_campaigns, 20 rows |", "| a task's only call |"],
     "imports": ["| `import airflow_provider_klaviyo.operators.campaigns` |", "databricks"],
     "lifecycle": ["| ours |", "| SDK |"],

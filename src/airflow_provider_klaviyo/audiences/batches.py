@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import msgspec
 
@@ -39,7 +41,10 @@ class Batch:
 
     def content(self, list_ids: Sequence[str]) -> bytes:
         """The whole request's body."""
-        return _HEAD + b",".join(self.profiles) + _tail(list_ids)
+        parts = [*self.profiles] or [b""]
+        parts[0] = _HEAD + parts[0]
+        parts[-1] += _tail(list_ids)
+        return b",".join(parts)  # at once: to copy megabytes takes long
 
     def without(self, places: set[int]) -> Batch:
         """The same, but for the profiles at these places."""
@@ -54,24 +59,32 @@ class Batch:
         )
 
 
-def batches(profiles: Iterable[tuple[int, bytes]], list_ids: Sequence[str]) -> Iterator[Batch]:
+def batches(profiles: Iterable[tuple[Sequence[int], Sequence[bytes]]], list_ids: Sequence[str]) -> Iterator[Batch]:
     """Cut profiles into batches that a request can hold.
 
-    :param profiles: row numbers and profiles as JSON.
+    :param profiles: row numbers and profiles as JSON, some at a time.
     """
-    envelope = len(_HEAD) + len(_tail(list_ids))
+    space = MOST_BYTES - len(_HEAD) - len(_tail(list_ids))
     numbers: list[int] = []
     found: list[bytes] = []
-    size = envelope
-    for number, profile in profiles:
-        size += len(profile) + 1
-        if (size > MOST_BYTES or len(found) == MOST_PROFILES) and found:
-            yield Batch(numbers, found)
-            numbers, found, size = [], [], envelope + len(profile) + 1
-        numbers.append(number)
-        found.append(profile)
+    size = 0
+    for more_numbers, more in profiles:
+        numbers += more_numbers
+        found += more
+        size += sum(map(len, more)) + len(more)
+        while len(found) >= MOST_PROFILES or size > space:
+            count = MOST_PROFILES if size <= space else _fitting(found, space)
+            yield Batch(numbers[:count], found[:count])
+            del numbers[:count], found[:count]
+            size = sum(map(len, found)) + len(found)
     if found:
         yield Batch(numbers, found)
+
+
+def _fitting(profiles: Sequence[bytes], space: int) -> int:
+    """How many of these fit, but one at least."""
+    ends = [*accumulate(map(len, profiles))]
+    return bisect_right(range(min(len(ends), MOST_PROFILES)), space, key=lambda at: ends[at] + at + 1) or 1
 
 
 def _tail(list_ids: Sequence[str]) -> bytes:

@@ -28,6 +28,9 @@ Unmapped = Literal["refuse", "ignore", "properties"]
 Target = tuple[str, ...]
 """Where a value goes: ``("email",)``, ``("location", "city")`` or ``("properties", "plan")``."""
 
+SECTIONS: tuple[Target, ...] = ((PROPERTIES,), ("location",))
+"""Targets that take a dict."""
+
 
 def check_columns(columns: Any, unmapped: Any) -> None:
     """:raises KlaviyoValidationError: a column is mapped to what is not a field, or two are mapped to one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +19,14 @@ def key_of(name: str, value: str) -> str:
     return f"{name}:{value.lower() if name == 'email' else value}"
 
 
+def keys_with(name: str, values: Sequence[str]) -> list[str]:
+    """:func:`key_of` for many values."""
+    if name != "email":
+        return [f"{name}:{value}" for value in values]
+    lines = "\n".join(values).lower()  # there are no line breaks in addresses
+    return f"email:{lines}".replace("\n", "\nemail:").split("\n")
+
+
 def digest_of_key(key: str) -> bytes:
     """The digest of a key."""
     return blake2b(key.encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
@@ -27,6 +35,13 @@ def digest_of_key(key: str) -> bytes:
 def digest_of_content(content: bytes, clears: bytes | None) -> bytes:
     """The digest of all that an import does to one profile."""
     return blake2b(content if clears is None else content + b"\n" + clears, digest_size=CONTENT_BYTES).digest()
+
+
+def identifiers_of(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """What a profile, as it is sent, is recognised by."""
+    attributes = profile.get("attributes")
+    known = {**(attributes if isinstance(attributes, Mapping) else {}), "id": profile.get("id")}
+    return {name: known[name] for name in IDENTIFIERS if known.get(name) is not None}
 
 
 def keys_of(identifiers: Mapping[str, Any]) -> list[bytes]:

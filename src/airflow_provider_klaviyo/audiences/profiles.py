@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.audiences.fields import COORDINATES, IDENTIFIERS, LOCATION, PROPERTIES, Columns, Target
-from airflow_provider_klaviyo.audiences.keys import key_of
-from airflow_provider_klaviyo.audiences.readers import Readers, encode, phone_reader
+from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS, LOCATION, SECTIONS, Columns, Target
+from airflow_provider_klaviyo.audiences.plans import Block, Plan, in_one
+from airflow_provider_klaviyo.audiences.readers import Readers, phone_reader
 from airflow_provider_klaviyo.audiences.rejected import RowError
 
 Nulls = Literal["omit", "clear"]
 """What ``None`` means in a row: leave the field as it is, or clear it."""
 
-LARGEST = 100_000
-"""Bytes of one profile, at most: Klaviyo's 100 KB."""
-
-_SECTIONS: tuple[Target, ...] = ((PROPERTIES,), ("location",))
-"""Targets that take a dict."""
-
 _MOST_PLANS = 100
 """Plans that are kept: rows of files need not all have the same columns."""
-
-_IDENTIFIER, _FIELD, _LOCATION, _PROPERTY = range(4)
-"""The parts of a profile, by their places in what a row is read into."""
-
-_PREFIXES = {_FIELD: "", _LOCATION: "location."}
-
-_Step = tuple[Any, int, str, Any, Callable[[Any], Any]]
-"""For a column: the part and the name that its values go to; the type of values that are sent as they are, unless they
-are blank; what reads others, or has ``None`` for those that are not given."""
-
-
-class Profile(msgspec.Struct, gc=False):
-    """A row as it is sent.
-
-    :param key: what tells it from other rows: its first identifier.
-    :param content: the profile as JSON.
-    :param identifiers: those that it has.
-    :param clears: standard fields that are to be cleared, such as ``location.city``: a bulk import cannot.
-    """
-
-    key: str
-    content: bytes
-    identifiers: Mapping[str, str]
-    clears: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How rows are read that have these columns, in this order.
-
-    :param is_nested: True if some hold dicts: such rows are made flat, and read as those are.
-    :param identifiers: those that there is a column of; the first that a row has is its key.
-    """
-
-    columns: list[Any]
-    is_nested: bool
-    identifiers: list[str]
-    steps: list[_Step]
 
 
 class Profiles:
@@ -86,58 +39,58 @@ class Profiles:
         timezone: str | None = None,
     ) -> None:
         self._columns = columns
-        self._plan = _Plan([], False, [], [])
-        self._plans: dict[tuple[Any, ...], _Plan] = {}
+        self._plans: dict[frozenset[Any], Plan] = {}
         self._clears = nulls == "clear"
         self._readers = Readers(phone_reader(default_region), zone(timezone))
 
-    def read(self, row: Mapping[Any, Any]) -> Profile:
-        """The profile that a row is.
+    def read(self, rows: Sequence[Mapping[Any, Any]]) -> Block:
+        """What becomes of each row. That does not depend on the others.
 
-        :raises RowError: a value cannot be sent, or nothing identifies the profile.
+        :param rows: some hundreds at a time are fastest.
+        :raises KlaviyoValidationError: a column is not known, or a datetime has no zone and none was given for such.
+        """
+        return self._read([row if type(row) is dict else dict(row) for row in rows])
+
+    def _read(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool = False) -> Block:
+        """:param are_flat: True for rows that were made flat: their columns are targets."""
+        if not rows:
+            return Block()
+        plan = self._plan(rows[0], is_flat=are_flat)
+        values = plan.values(rows)
+        if values is None:
+            return self._read_by_columns(rows, are_flat=are_flat)
+        if not plan.is_nested:
+            return plan.read(values)
+        flat: dict[int, dict[Any, Any]] = {}
+        refused: dict[int, RowError] = {}
+        for number, row in enumerate(rows):
+            try:
+                flat[number] = self._flat(row)
+            except RowError as error:
+                refused[number] = error
+        return self._read([*flat.values()], are_flat=True).at([*flat], refused)
+
+    def _read_by_columns(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool) -> Block:
+        """The same, of rows that do not all have the same columns."""
+        alike: dict[frozenset[Any], dict[int, dict[Any, Any]]] = {}
+        for number, row in enumerate(rows):
+            alike.setdefault(frozenset(row), {})[number] = row
+        return in_one(self._read([*some.values()], are_flat=are_flat).at([*some], {}) for some in alike.values())
+
+    def _plan(self, row: Mapping[Any, Any], *, is_flat: bool) -> Plan:
+        """How rows are read that have the columns of this one.
+
         :raises KlaviyoValidationError: a column is not known.
         """
-        plan = self._plan
-        if [*row] != plan.columns:
-            plan = self._plan = self._plan_of([*row])
-        if plan.is_nested:
-            row = self._flat(row)
-            plan = self._plan_of([*row], is_flat=True)
-        identifiers: dict[str, str] = {}
-        fields: dict[str, Any] = {}
-        location: dict[str, Any] = {}
-        properties: dict[str, Any] = {}
-        parts = (identifiers, fields, location, properties)
-        nulls: list[tuple[int, str]] = []
-        for column, part, name, kind, read in plan.steps:
-            value = row[column]
-            if (type(value) is kind and value.strip()) or (value := read(value)) is not None:
-                parts[part][name] = value
-            elif self._clears:
-                nulls.append((part, name))
-        attributes = {**identifiers, **fields}
-        if location:
-            attributes["location"] = location
-        if properties:
-            attributes[PROPERTIES] = properties
-        for name in plan.identifiers:
-            if name in identifiers:
-                key = key_of(name, identifiers[name])
-                break
-        else:
-            raise RowError("it has no email, phone_number, external_id or id, so no profile can be recognised")
-        profile: dict[str, Any] = {"type": "profile", "attributes": attributes}
-        if name == "id":
-            profile = {"type": "profile", "id": attributes.pop("id"), "attributes": attributes}
-        if nulls and (unset := [name for part, name in nulls if part == _PROPERTY]):
-            profile["meta"] = {"patch_properties": {"unset": unset}}
-        try:
-            content = encode(profile)
-        except (OverflowError, ValueError, TypeError) as error:
-            raise _unsendable(error) from None
-        if len(content) > LARGEST:
-            raise _too_large(content, attributes)
-        return Profile(key, content, identifiers, _clears(nulls) if nulls else ())
+        columns = frozenset(row)
+        plan = self._plans.get(columns)
+        if plan is None:
+            targets = {column: column if is_flat else self._columns.target(column) for column in row}
+            plan = Plan(targets, self._readers, clears=self._clears)
+            if len(self._plans) == _MOST_PLANS:
+                self._plans.clear()
+            self._plans[columns] = plan
+        return plan
 
     def identifiers(self, row: Mapping[Any, Any]) -> dict[str, str]:
         """Those identifiers of a row that can be read, also if the row cannot."""
@@ -146,44 +99,12 @@ class Profiles:
             target = self._columns.target(column)
             if target is not None and target[0] in IDENTIFIERS:
                 try:
-                    value = self._readers.of(target)(given)
+                    value = self._readers.of(target).one(given)
                 except RowError:
                     continue
                 if value is not None:
                     found[target[0]] = value
         return found
-
-    def _plan_of(self, columns: list[Any], *, is_flat: bool = False) -> _Plan:
-        """The plan for rows of these columns.
-
-        :param is_flat: True for rows that were made flat: their columns are targets.
-        :raises KlaviyoValidationError: a column is not known.
-        """
-        known = (is_flat, *columns)
-        if known in self._plans:
-            return self._plans[known]
-        targets = columns if is_flat else [self._columns.target(column) for column in columns]
-        is_nested = any(target in _SECTIONS for target in targets)
-        steps = [
-            (column, *self._step(target))
-            for column, target in zip(columns, targets, strict=True)
-            if target is not None and not is_nested
-        ]
-        identifiers = [name for name in IDENTIFIERS if (name,) in targets]
-        plan = _Plan(columns, is_nested, identifiers, steps)
-        if len(self._plans) == _MOST_PLANS:
-            self._plans.clear()
-        self._plans[known] = plan
-        return plan
-
-    def _step(self, target: Target) -> tuple[int, str, Any, Callable[[Any], Any]]:
-        """A step but for its column."""
-        name, read = target[-1], self._readers.of(target)
-        if target[0] == PROPERTIES:
-            return _PROPERTY, name, str, read
-        if target[0] in IDENTIFIERS:
-            return _IDENTIFIER, name, None, read
-        return _LOCATION if len(target) > 1 else _FIELD, name, None if name in COORDINATES else str, read
 
     def _flat(self, row: Mapping[Any, Any]) -> dict[Target, Any]:
         """The values of a row by their targets, if there are dicts for ``properties`` or ``location`` in it.
@@ -195,7 +116,7 @@ class Profiles:
         found: dict[Target, Any] = {}
         for column, given in row.items():
             target = self._columns.target(column)
-            if target not in _SECTIONS:
+            if target not in SECTIONS:
                 if target is not None and (given is not None or target not in found):
                     found[target] = given
             elif isinstance(given, Mapping):
@@ -220,21 +141,3 @@ def zone(name: str | None) -> tzinfo | None:
         raise KlaviyoValidationError(
             f"timezone is {name!r}; give an IANA name, such as 'Europe/Berlin' or 'UTC'.", pointer="timezone"
         ) from None
-
-
-def _clears(nulls: Iterable[tuple[int, str]]) -> tuple[str, ...]:
-    """The standard fields among them."""
-    return tuple(_PREFIXES[part] + name for part, name in nulls if part in _PREFIXES)
-
-
-def _unsendable(error: Exception) -> RowError:
-    if isinstance(error, UnicodeEncodeError):
-        return RowError("it holds half a character, which UTF-8 cannot carry")
-    return RowError(f"JSON cannot carry it: {error}")
-
-
-def _too_large(content: bytes, attributes: Mapping[str, Any]) -> RowError:
-    longest = max(attributes, key=lambda name: len(encode(attributes[name])))
-    return RowError(
-        f"it has {len(content):,} bytes as JSON, and Klaviyo takes {LARGEST:,}; most of it is here", longest
-    )

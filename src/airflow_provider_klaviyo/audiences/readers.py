@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from itertools import compress
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.audiences.addresses import is_e164, is_email
+from airflow_provider_klaviyo.audiences.addresses import are_plain_emails, is_e164, is_email
 from airflow_provider_klaviyo.audiences.fields import COORDINATES, IDENTIFIERS, PROPERTIES, Target
 from airflow_provider_klaviyo.audiences.rejected import RowError
 
@@ -23,8 +25,6 @@ DEEPEST, LONGEST = 10, 4_000
 """Levels of a property's value, and items of one of its lists, at most."""
 
 _SEPARATORS = re.compile(r"[\s().\-/]+")
-
-_UTC = b'+00:00"'
 
 _LARGE = 300
 """Digits of a number that may be too large for JSON: it is looked at again."""
@@ -40,12 +40,81 @@ def _common(value: Any) -> Any:
     raise TypeError(f"it is of type {type(value).__name__}")
 
 
+_One = Callable[[Any], Any]
+_Together = Callable[[Sequence[Any]], Sequence[Any] | None]
+_NONE = type(None)
+_zone_of = attrgetter("tzinfo")
+
 encode = msgspec.json.Encoder(enc_hook=_common, decimal_format="number").encode
 """A value as JSON, a Decimal with all its digits."""
 
 
+class Column(NamedTuple):
+    """The values of a column, as they are sent.
+
+    :param values: of each row; ``UNSET`` where there is none.
+    :param is_full: True if there is one in each row.
+    :param refused: by the numbers of the rows, from 0, why their values cannot be sent.
+    """
+
+    values: Sequence[Any]
+    is_full: bool
+    refused: dict[int, RowError]
+
+
+class Reader:
+    """Reads the values of a column: all at once where they are of one common type, else one by one.
+
+    There is no value where ``None``, an empty text or NaN is.
+
+    :param one: reads a value: ``None`` if there is none.
+    :param together: by types, what reads values of that type at once. ``None`` from it: they are to be read one by one.
+    """
+
+    def __init__(self, one: _One, together: Mapping[type, _Together]) -> None:
+        self.one = one
+        self._together = together
+        self._texts = together.get(str) if len(together) == 1 else None
+
+    def read(self, values: Sequence[Any]) -> Column:
+        try:
+            if self._texts and (found := self._texts(values)) is not None:
+                return Column(found, True, {})
+        except TypeError:  # they are not all texts
+            pass
+        kinds = set(map(type, values))
+        has_none = _NONE in kinds
+        kinds.discard(_NONE)
+        kind = kinds.pop() if len(kinds) == 1 else _NONE
+        if together := self._together.get(kind):
+            if all(values) if kind is str else not has_none:
+                if (found := together(values)) is not None:
+                    return Column(found, True, {})
+            else:
+                there = [bool(value) if kind is str else value is not None for value in values]
+                given = [*compress(values, there)]
+                if (found := together(given) if given else given) is not None:
+                    rest = iter(found)
+                    return Column([next(rest) if is_there else UNSET for is_there in there], False, {})
+        return self._one_by_one(values)
+
+    def _one_by_one(self, values: Sequence[Any]) -> Column:
+        found: list[Any] = []
+        refused: dict[int, RowError] = {}
+        is_full = True
+        for number, given in enumerate(values):
+            try:
+                value = self.one(given)
+            except RowError as error:
+                refused[number], value = error, None
+            if value is None:
+                is_full, value = False, UNSET
+            found.append(value)
+        return Column(found, is_full, refused)
+
+
 class Readers:
-    """What reads values. A reader has ``None`` for what is not there: ``None``, an empty text, NaN.
+    """What reads columns.
 
     :param phone: makes E.164 of phone numbers.
     :param zone: of datetimes without one; ``None``: they are refused.
@@ -55,42 +124,11 @@ class Readers:
         self._phone = phone
         self._zone = zone
 
-    def of(self, target: Target) -> Callable[[Any], Any]:
-        """What reads the values that go there. It raises :class:`RowError` for those that cannot be sent."""
+    def of(self, target: Target) -> Reader:
+        """What reads the column that goes there. It raises :class:`KlaviyoValidationError` for datetimes of no zone."""
         if target[0] == PROPERTIES:
-            return self._property_reader(target)
-        if target[0] == "email":
-            return self._email_reader(target)
-        return partial(self._value, target)
-
-    def _email_reader(self, target: Target) -> Callable[[Any], Any]:
-        def read(value: Any) -> Any:
-            return value if type(value) is str and is_email(value) else self._value(target, value)
-
-        return read
-
-    def _property_reader(self, target: Target) -> Callable[[Any], Any]:
-        """Reads the common types at once.
-
-        A moment in UTC becomes what ``isoformat`` makes of it, in a third of the time.
-        """
-        assumes_utc = self._zone is UTC
-
-        def read(value: Any) -> Any:
-            kind = type(value)
-            if kind is datetime:
-                if value.tzinfo is UTC:
-                    return Raw(encode(value)[:-2] + _UTC)
-                if assumes_utc and value.tzinfo is None:
-                    return Raw(encode(value)[:-1] + _UTC)
-            elif kind is Decimal:
-                if value.is_finite() and value.adjusted() < _LARGE:
-                    return value
-            elif kind is int or kind is bool or (kind is float and math.isfinite(value)):
-                return value
-            return self._property(target, 1, value)
-
-        return read
+            return Reader(partial(self._property, target, 1), {**_PROPERTIES, datetime: self._moments})
+        return Reader(partial(self._value, target), _FIELDS.get(target[-1], _TEXTS))
 
     def _value(self, target: Target, given: Any) -> Any:
         """A value as it is sent; ``None``: there is none."""
@@ -130,6 +168,15 @@ class Readers:
         if hasattr(value, "item") and type(value).__module__ == "numpy":
             return self._property(target, depth, value.item())
         raise RowError(f"it is of type {type(value).__name__}, which JSON cannot carry", ".".join(target))
+
+    def _moments(self, values: Sequence[datetime]) -> Sequence[str] | None:
+        """What ``isoformat`` makes of moments in UTC, in a third of the time."""
+        zones = {*map(_zone_of, values)}
+        if zones == {UTC}:
+            return encode(values).decode()[2:-2].replace("Z", "+00:00").split('","')
+        if zones == {None} and self._zone is UTC:
+            return f"{encode(values).decode()[2:-2]}+00:00".replace('","', '+00:00","').split('","')
+        return None
 
     def _moment(self, value: datetime, target: Target) -> str | None:
         if value != value:
@@ -230,3 +277,48 @@ def _finite(value: Any, target: Target) -> Any:
     if math.isinf(number):
         raise RowError("it is infinite", ".".join(target))
     return None if math.isnan(number) else value
+
+
+def _unless_blank(values: Sequence[str]) -> Sequence[str] | None:
+    return values if all(map(str.strip, values)) else None
+
+
+def _stripped(values: Sequence[str]) -> Sequence[str] | None:
+    found = [*map(str.strip, values)]
+    return found if all(found) else None
+
+
+def _addresses(values: Sequence[str]) -> Sequence[str] | None:
+    return values if are_plain_emails(values) else None
+
+
+def _as_they_are(values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+def _finite_floats(values: Sequence[float]) -> Sequence[float] | None:
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _small_decimals(values: Sequence[Decimal]) -> Sequence[Decimal] | None:
+    if not all(map(Decimal.is_finite, values)) or max(map(Decimal.adjusted, values)) >= _LARGE:
+        return None
+    return values
+
+
+_TEXTS: Mapping[type, _Together] = {str: _unless_blank}
+
+_FIELDS: Mapping[str, Mapping[type, _Together]] = {
+    "email": {str: _addresses},
+    "phone_number": {},
+    "id": {str: _stripped},
+    "external_id": {str: _stripped},
+    **{name: {} for name in COORDINATES},
+}
+"""What reads the fields that are not any text."""
+
+_PROPERTIES: Mapping[type, _Together] = {
+    **dict.fromkeys((str, int, bool), _as_they_are),
+    float: _finite_floats,
+    Decimal: _small_decimals,
+}

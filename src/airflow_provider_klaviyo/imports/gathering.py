@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS, Columns
-from airflow_provider_klaviyo.audiences.keys import keys_of
+from airflow_provider_klaviyo.audiences.keys import digest_of_key, keys_of
+from airflow_provider_klaviyo.audiences.plans import Block
 from airflow_provider_klaviyo.audiences.profiles import Profiles
 from airflow_provider_klaviyo.audiences.rejected import Rejection, RowError
 from airflow_provider_klaviyo.imports.files import Row
@@ -16,6 +19,9 @@ from airflow_provider_klaviyo.imports.spool import Spool
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+_AT_ONCE = 500
+"""Rows that are read together: enough to be read fast, and few enough to take little memory."""
 
 
 class Gathering:
@@ -42,32 +48,50 @@ class Gathering:
         self._spool = spool
         self._rejected = rejected
         self._with_keys = with_keys
+        self._number = 0
 
     def read(self, rows: Iterable[Row]) -> int:
         """Read all rows; how many there were."""
         progress = Progress(self._log.info, "Read {} rows")
-        number = 0
+        source = iter(rows)
         try:
-            for number, row in enumerate(rows, start=1):
-                try:
-                    self._add(number, row)
-                except RowError as error:
-                    self._reject(number, row, error)
-                if not number % 1_000:
-                    progress.at(number, self._rejected.count)
+            while part := self._next(source):
+                self._add(part)
+                progress.at(self._number, self._rejected.count)
         except Exception:
-            self._log.error("Reading the rows failed after row %s. Nothing was sent to Klaviyo.", f"{number:,}")
+            self._log.error("Reading the rows failed after row %s. Nothing was sent to Klaviyo.", f"{self._number:,}")
             raise
-        progress.end(number, self._rejected.count)
-        return number
+        progress.end(self._number, self._rejected.count)
+        return self._number
 
-    def _add(self, number: int, row: Row) -> None:
-        if isinstance(row, RowError):
-            raise row
-        profile = self._profiles.read(row)
-        self._spool.add(number, profile)
-        if self._with_keys and len(profile.identifiers) > 1:
-            self._spool.add_keys(number, keys_of(profile.identifiers)[1:])
+    def _next(self, source: Iterator[Row]) -> list[Row]:
+        """The next rows, counted one by one: a query may fail between two."""
+        part: list[Row] = []
+        for row in islice(source, _AT_ONCE):
+            self._number += 1
+            part.append(row)
+        return part
+
+    def _add(self, part: Sequence[Row]) -> None:
+        numbered = dict(enumerate(part, start=self._number - len(part) + 1))
+        unreadable = {number: row for number, row in numbered.items() if isinstance(row, RowError)}
+        rows = {number: row for number, row in numbered.items() if not isinstance(row, RowError)}
+        block = self._block(rows).at([*rows], unreadable)
+        self._spool.add(block)
+        if self._with_keys:
+            for number, others in zip(block.numbers, block.others, strict=True):
+                self._spool.add_keys(number, map(digest_of_key, others))
+        for number, error in sorted(block.refused.items()):
+            self._reject(number, numbered[number], error)
+
+    def _block(self, rows: Mapping[int, Mapping[str, Any]]) -> Block:
+        """:raises KlaviyoValidationError: the rows cannot be read; then ``_number`` is of the first that cannot."""
+        try:
+            return self._profiles.read([*rows.values()])
+        except KlaviyoValidationError:
+            for self._number, row in rows.items():
+                self._profiles.read([row])
+            raise
 
     def _reject(self, number: int, row: Row, error: RowError) -> None:
         key = _key(row, self._columns) if isinstance(row, Mapping) else {}

@@ -12,7 +12,7 @@ import msgspec
 from airflow_provider_klaviyo.api import imports
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError
 from airflow_provider_klaviyo.audiences.batches import Batch, batches
-from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS
+from airflow_provider_klaviyo.audiences.keys import identifiers_of
 from airflow_provider_klaviyo.audiences.rejected import Rejection
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports.notes import ImportJobNote
@@ -101,13 +101,6 @@ class Posting:
         key = identifiers_of(profile)
         self.rejected.add(Rejection(f"Klaviyo: {reason}", field, batch.numbers[place], key))
         self.refused.append(batch.numbers[place])
-
-
-def identifiers_of(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """What a profile, as it is sent, is recognised by."""
-    attributes = profile.get("attributes")
-    known = {**(attributes if isinstance(attributes, Mapping) else {}), "id": profile.get("id")}
-    return {name: known[name] for name in IDENTIFIERS if known.get(name) is not None}
 
 
 def row_of(pointer: Any) -> tuple[int, str | None] | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from airflow_provider_klaviyo.api.document import Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoError
 from airflow_provider_klaviyo.api.imports import get_import_errors, get_import_job
-from airflow_provider_klaviyo.audiences.keys import keys_of
+from airflow_provider_klaviyo.audiences.keys import identifiers_of, keys_of
 from airflow_provider_klaviyo.audiences.rejected import Rejection
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
-from airflow_provider_klaviyo.imports.posting import identifiers_of, row_of
+from airflow_provider_klaviyo.imports.posting import row_of
 from airflow_provider_klaviyo.imports.rejected_file import RejectedRows
 
 

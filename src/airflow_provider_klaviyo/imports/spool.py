@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_klaviyo.audiences.keys import digest_of_content, digest_of_key
-from airflow_provider_klaviyo.audiences.profiles import Profile
+from airflow_provider_klaviyo.audiences.keys import digest_of_content, digest_of_key, identifiers_of
+from airflow_provider_klaviyo.audiences.plans import Block
 
 AT_ONCE = 1_000
 """Rows that are written, and read, together."""
@@ -62,15 +62,15 @@ class Spool:
         self._file.close()
         self._folder.cleanup()
 
-    def add(self, number: int, profile: Profile) -> None:
-        """Keep the profile of a row.
+    def add(self, block: Block) -> None:
+        """Keep profiles.
 
-        :param number: the row's; larger than those before.
+        :param block: its numbers are larger than those before.
         """
-        clears = msgspec.json.encode((profile.identifiers, profile.clears)) if profile.clears else None
-        self._waiting.append((number, digest_of_key(profile.key), profile.content, clears))
-        self.added += 1
-        if len(self._waiting) == AT_ONCE:
+        clears = [msgspec.json.encode(fields) if fields else None for fields in block.clears]
+        self._waiting += zip(block.numbers, map(digest_of_key, block.keys), block.contents, clears, strict=True)
+        self.added += len(block.keys)
+        if len(self._waiting) >= AT_ONCE:
             self._write()
 
     def add_keys(self, number: int | None, keys: Iterable[bytes]) -> None:
@@ -90,15 +90,15 @@ class Spool:
         """How many profiles are to be imported."""
         return self._count("SELECT count(*) FROM due")
 
-    def profiles(self) -> Iterator[tuple[int, bytes]]:
-        """Row numbers and profiles as JSON, in the rows' order; of those that are to be imported."""
-        return self._rows("SELECT number, content FROM due ORDER BY number")
+    def profiles(self) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
+        """Row numbers and profiles as JSON, some at a time, in the rows' order; of those that are to be imported."""
+        for rows in self._parts("SELECT number, content FROM due ORDER BY number"):
+            yield [number for number, _ in rows], [content for _, content in rows]
 
     def clears(self) -> Iterator[tuple[dict[str, str], list[str]]]:
         """Identifiers of the profiles that have standard fields to be cleared, and these."""
-        for (raw,) in self._rows("SELECT clears FROM due WHERE clears IS NOT NULL ORDER BY number"):
-            identifiers, fields = msgspec.json.decode(raw)
-            yield identifiers, fields
+        for content, fields in self._rows("SELECT content, clears FROM due WHERE clears IS NOT NULL ORDER BY number"):
+            yield identifiers_of(msgspec.json.decode(content)), msgspec.json.decode(fields)
 
     def count_clears(self) -> int:
         return self._count("SELECT count(clears) FROM due")
@@ -167,10 +167,14 @@ class Spool:
         return self._count("SELECT count(*) FROM leaving")
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        for rows in self._parts(query):
+            yield from rows
+
+    def _parts(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
         self._write()
         found = self._file.execute(query)
         while rows := found.fetchmany(AT_ONCE):
-            yield from rows
+            yield rows
 
     def _count(self, query: str) -> int:
         self._write()

@@ -355,9 +355,8 @@ class KlaviyoImportTask(KlaviyoWaitingTask):
 
         from airflow_provider_klaviyo.imports.posted import told
 
-        examples = [
-            msgspec.json.decode(content) for _, (_, content) in zip(range(EXAMPLES), spool.profiles(), strict=False)
-        ]
+        _, first = next(spool.profiles(), ((), ()))
+        examples = [msgspec.json.decode(content) for content in first[:EXAMPLES]]
         for example in examples:
             self.log.info("Would be imported: %s", example)
         result = {
