@@ -121,8 +121,8 @@ def ours() -> Way:
 
 def read(profiles: Profiles, rows: Sequence[Row]) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
     for first in range(0, len(rows), TOGETHER):
-        block = profiles.read(rows[first : first + TOGETHER])
-        yield block.numbers, block.contents
+        sheet = profiles.read(rows[first : first + TOGETHER])
+        yield sheet.numbers, sheet.contents
 
 
 def properties(row: Row) -> dict[str, Any]:

@@ -35,9 +35,9 @@ class Profile(NamedTuple):
 
 def read_all(profiles: Profiles, rows: Sequence[Any]) -> list[Profile | RowError]:
     """Of each row the profile, or why it cannot be sent."""
-    block = profiles.read(rows)
-    found = map(Profile, block.keys, map(tuple, block.others), block.contents, map(tuple, block.clears))
-    by_number = {**block.refused, **dict(zip(block.numbers, found, strict=True))}
+    sheet = profiles.read(rows)
+    found = map(Profile, sheet.keys, map(tuple, sheet.others), sheet.contents, map(tuple, sheet.clears))
+    by_number = {**sheet.refused, **dict(zip(sheet.numbers, found, strict=True))}
     return [by_number[number] for number in range(len(rows))]
 
 

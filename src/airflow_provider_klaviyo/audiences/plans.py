@@ -30,7 +30,7 @@ _Columns = Mapping[str, Column]
 
 
 @dataclass(slots=True)
-class Block:
+class Sheet:
     """Rows as they are sent: lists side by side, with one item for each row that can be.
 
     :param numbers: the rows' numbers: from 0, unless :meth:`at` has given them others.
@@ -48,7 +48,7 @@ class Block:
     clears: Sequence[Sequence[str]] = ()
     refused: Mapping[int, RowError] = field(default_factory=dict)
 
-    def at(self, numbers: Sequence[int], refused: Mapping[int, RowError]) -> Block:
+    def at(self, numbers: Sequence[int], refused: Mapping[int, RowError]) -> Sheet:
         """The same rows with other numbers.
 
         :param numbers: of all rows that were read.
@@ -58,13 +58,13 @@ class Block:
         return replace(self, numbers=[numbers[number] for number in self.numbers], refused={**refused, **refused_here})
 
 
-def in_one(blocks: Iterable[Block]) -> Block:
-    """Blocks of different rows, in the order of their numbers."""
-    whole = Block()
+def in_one(sheets: Iterable[Sheet]) -> Sheet:
+    """Sheets of different rows, in the order of their numbers."""
+    whole = Sheet()
     rows: list[tuple[Any, ...]] = []
-    for block in blocks:
-        rows += zip(block.numbers, block.keys, block.others, block.contents, block.clears, strict=True)
-        whole.refused = {**whole.refused, **block.refused}
+    for sheet in sheets:
+        rows += zip(sheet.numbers, sheet.keys, sheet.others, sheet.contents, sheet.clears, strict=True)
+        whole.refused = {**whole.refused, **sheet.refused}
     if rows:
         whole.numbers, whole.keys, whole.others, whole.contents, whole.clears = zip(*sorted(rows), strict=True)
     return whole
@@ -95,7 +95,7 @@ class Plan:
         except KeyError:
             return None
 
-    def read(self, rows: Sequence[tuple[Any, ...]]) -> Block:
+    def read(self, rows: Sequence[tuple[Any, ...]]) -> Sheet:
         """What becomes of each row.
 
         :param rows: their values.
@@ -114,12 +114,12 @@ class Plan:
         if not refused:
             if contents := _encoded(self._profiles(parts, len(rows))):
                 keys, others = _keys(parts[_IDENTIFIER], len(rows))
-                return Block(range(len(rows)), keys, others, contents, self._cleared(parts, len(rows)))
+                return Sheet(range(len(rows)), keys, others, contents, self._cleared(parts, len(rows)))
             judged = {number: _unsendable(one) for number, one in enumerate(self._profiles(parts, len(rows)))}
             refused = {number: error for number, error in judged.items() if error}
         rest = [number for number in range(len(rows)) if number not in refused]
-        block = self.read([rows[number] for number in rest]) if rest else Block()
-        return block.at(rest, refused)
+        sheet = self.read([rows[number] for number in rest]) if rest else Sheet()
+        return sheet.at(rest, refused)
 
     def _profiles(self, parts: Sequence[_Columns], count: int) -> Iterator[_Profile]:
         """Each is made when it is needed: to be sent at once, as it does not have to stay in memory then."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS, LOCATION, SECTIONS, Columns, Target
-from airflow_provider_klaviyo.audiences.plans import Block, Plan, in_one
+from airflow_provider_klaviyo.audiences.plans import Plan, Sheet, in_one
 from airflow_provider_klaviyo.audiences.readers import Readers, phone_reader
 from airflow_provider_klaviyo.audiences.rejected import RowError
 
@@ -43,7 +43,7 @@ class Profiles:
         self._clears = nulls == "clear"
         self._readers = Readers(phone_reader(default_region), zone(timezone))
 
-    def read(self, rows: Sequence[Mapping[Any, Any]]) -> Block:
+    def read(self, rows: Sequence[Mapping[Any, Any]]) -> Sheet:
         """What becomes of each row. That does not depend on the others.
 
         :param rows: some hundreds at a time are fastest.
@@ -51,10 +51,10 @@ class Profiles:
         """
         return self._read([row if type(row) is dict else dict(row) for row in rows])
 
-    def _read(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool = False) -> Block:
+    def _read(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool = False) -> Sheet:
         """:param are_flat: True for rows that were made flat: their columns are targets."""
         if not rows:
-            return Block()
+            return Sheet()
         plan = self._plan(rows[0], is_flat=are_flat)
         values = plan.values(rows)
         if values is None:
@@ -70,7 +70,7 @@ class Profiles:
                 refused[number] = error
         return self._read([*flat.values()], are_flat=True).at([*flat], refused)
 
-    def _read_by_columns(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool) -> Block:
+    def _read_by_columns(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool) -> Sheet:
         """The same, of rows that do not all have the same columns."""
         alike: dict[frozenset[Any], dict[int, dict[Any, Any]]] = {}
         for number, row in enumerate(rows):

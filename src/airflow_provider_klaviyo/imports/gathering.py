@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.audiences.fields import IDENTIFIERS, Columns
 from airflow_provider_klaviyo.audiences.keys import digest_of_key, keys_of
-from airflow_provider_klaviyo.audiences.plans import Block
+from airflow_provider_klaviyo.audiences.plans import Sheet
 from airflow_provider_klaviyo.audiences.profiles import Profiles
 from airflow_provider_klaviyo.audiences.rejected import Rejection, RowError
 from airflow_provider_klaviyo.imports.files import Row
@@ -76,15 +76,15 @@ class Gathering:
         numbered = dict(enumerate(part, start=self._number - len(part) + 1))
         unreadable = {number: row for number, row in numbered.items() if isinstance(row, RowError)}
         rows = {number: row for number, row in numbered.items() if not isinstance(row, RowError)}
-        block = self._block(rows).at([*rows], unreadable)
-        self._spool.add(block)
+        sheet = self._sheet(rows).at([*rows], unreadable)
+        self._spool.add(sheet)
         if self._with_keys:
-            for number, others in zip(block.numbers, block.others, strict=True):
+            for number, others in zip(sheet.numbers, sheet.others, strict=True):
                 self._spool.add_keys(number, map(digest_of_key, others))
-        for number, error in sorted(block.refused.items()):
+        for number, error in sorted(sheet.refused.items()):
             self._reject(number, numbered[number], error)
 
-    def _block(self, rows: Mapping[int, Mapping[str, Any]]) -> Block:
+    def _sheet(self, rows: Mapping[int, Mapping[str, Any]]) -> Sheet:
         """:raises KlaviyoValidationError: the rows cannot be read; then ``_number`` is of the first that cannot."""
         try:
             return self._profiles.read([*rows.values()])

@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_klaviyo.audiences.keys import digest_of_content, digest_of_key, identifiers_of
-from airflow_provider_klaviyo.audiences.plans import Block
+from airflow_provider_klaviyo.audiences.plans import Sheet
 
 AT_ONCE = 1_000
 """Rows that are written, and read, together."""
@@ -62,14 +62,14 @@ class Spool:
         self._file.close()
         self._folder.cleanup()
 
-    def add(self, block: Block) -> None:
+    def add(self, sheet: Sheet) -> None:
         """Keep profiles.
 
-        :param block: its numbers are larger than those before.
+        :param sheet: its numbers are larger than those before.
         """
-        clears = [msgspec.json.encode(fields) if fields else None for fields in block.clears]
-        self._waiting += zip(block.numbers, map(digest_of_key, block.keys), block.contents, clears, strict=True)
-        self.added += len(block.keys)
+        clears = [msgspec.json.encode(fields) if fields else None for fields in sheet.clears]
+        self._waiting += zip(sheet.numbers, map(digest_of_key, sheet.keys), sheet.contents, clears, strict=True)
+        self.added += len(sheet.keys)
         if len(self._waiting) >= AT_ONCE:
             self._write()
 
