@@ -42,7 +42,7 @@ class Answer:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and a page has a hundred
 class Resource:
     """One JSON:API resource object; unknown fields are kept and ignored.
 

@@ -1,4 +1,4 @@
-"""A row becomes a profile as it is sent, or is refused with a reason."""
+"""Rows become profiles as they are sent, or are refused with a reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Profiles:
         timezone: str | None = None,
     ) -> None:
         self._columns = columns
-        self._plans: dict[frozenset[Any], Plan] = {}
+        self._plans: dict[tuple[bool, frozenset[Any]], Plan] = {}
         self._clears = nulls == "clear"
         self._readers = Readers(phone_reader(default_region), zone(timezone))
 
@@ -82,14 +82,14 @@ class Profiles:
 
         :raises KlaviyoValidationError: a column is not known.
         """
-        columns = frozenset(row)
-        plan = self._plans.get(columns)
+        known = (is_flat, frozenset(row))
+        plan = self._plans.get(known)
         if plan is None:
             targets = {column: column if is_flat else self._columns.target(column) for column in row}
             plan = Plan(targets, self._readers, clears=self._clears)
             if len(self._plans) == _MOST_PLANS:
                 self._plans.clear()
-            self._plans[columns] = plan
+            self._plans[known] = plan
         return plan
 
     def identifiers(self, row: Mapping[Any, Any]) -> dict[str, str]:
