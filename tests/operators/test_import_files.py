@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 
 import pytest
 
@@ -83,3 +85,35 @@ def test_a_cell_of_two_million_characters_is_a_rejected_row(klaviyo, tmp_path):
     path.write_text(f"email,properties.x\na@example.com,{'x' * 2_000_000}\nb@example.com,y\n")
     result = importing(path=f"file://{path}", max_rejected=1).run()
     assert (result["accepted"], result["rejected"]) == (1, 1)
+
+
+READ_LARGE_ROWS = """
+import sys
+from tests.support.importing import importing
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+importing(path=sys.argv[1], dry_run=True).run()
+before = peak()
+result = importing(path=sys.argv[2], dry_run=True, max_rejected=1.0).run()
+assert (result["rows"], result["rejected"]) == (150, 150), result
+print(peak() - before)
+"""
+
+
+def test_a_file_of_large_rows_does_not_take_much_memory(klaviyo, tmp_path):
+    small, large = tmp_path / "small.jsonl", tmp_path / "large.jsonl"
+    small.write_text('{"email": "a@example.com"}\n')
+    with large.open("w") as file:
+        for number in range(150):
+            file.write(f'{{"email": "a{number}@example.com", "properties.x": "{"x" * 2_000_000}"}}\n')
+    child = subprocess.run(
+        [sys.executable, "-c", READ_LARGE_ROWS, f"file://{small}", f"file://{large}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout.splitlines()[-1]) < 150 * 1024, "all rows have 300 MB"

@@ -20,8 +20,14 @@ from airflow_provider_klaviyo.imports.spool import Spool
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-_AT_ONCE = 500
-"""Rows that are read together: enough to be read fast, and few enough to take little memory."""
+_FEWEST, _MOST = 20, 500
+"""Rows that are read together: many are fast, and few take little memory if they are large."""
+
+_BYTES = 8_000_000
+"""Bytes of these, about, if they are as large as those before."""
+
+_REFUSED = _BYTES // _FEWEST
+"""Bytes that a row which was refused is taken to have: it may have been too large."""
 
 
 class Gathering:
@@ -49,6 +55,7 @@ class Gathering:
         self._rejected = rejected
         self._with_keys = with_keys
         self._number = 0
+        self._at_once = _FEWEST
 
     def read(self, rows: Iterable[Row]) -> int:
         """Read all rows; how many there were."""
@@ -67,7 +74,7 @@ class Gathering:
     def _next(self, source: Iterator[Row]) -> list[Row]:
         """The next rows, counted one by one: a query may fail between two."""
         part: list[Row] = []
-        for row in islice(source, _AT_ONCE):
+        for row in islice(source, self._at_once):
             self._number += 1
             part.append(row)
         return part
@@ -83,6 +90,8 @@ class Gathering:
                 self._spool.add_keys(number, map(digest_of_key, others))
         for number, error in sorted(sheet.refused.items()):
             self._reject(number, numbered[number], error)
+        size = sum(map(len, sheet.contents)) + _REFUSED * len(sheet.refused)
+        self._at_once = min(max(_FEWEST, _BYTES * len(part) // size), _MOST)
 
     def _sheet(self, rows: Mapping[int, Mapping[str, Any]]) -> Sheet:
         """:raises KlaviyoValidationError: the rows cannot be read; then ``_number`` is of the first that cannot."""
