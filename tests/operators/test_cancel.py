@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_klaviyo.exceptions import (
     KlaviyoCampaignFailed,
+    KlaviyoConflictError,
     RefusalReason,
 )
 from tests.support.refusals import refused
@@ -68,3 +69,15 @@ def test_a_stop_whose_answer_was_lost_is_a_stop(klaviyo: Klaviyo, action: str, r
     assert cancel(campaign_id=campaign_id, action=action).run() == campaign_id
     assert klaviyo.fired() == [1]
     assert klaviyo.status(campaign_id) == {"cancel": "Cancelled", "revert": "Draft"}[action]
+
+
+@pytest.mark.parametrize("action", ["cancel", "revert"])
+def test_a_stop_that_is_refused_says_that_the_campaign_goes_on(klaviyo: Klaviyo, action: str) -> None:
+    campaign_id = source()
+    klaviyo.send(campaign_id)
+    klaviyo.wait_for_sends()
+    klaviyo.fail("cancel_campaign_send", "status_before_commit", status=409)
+    with pytest.raises(KlaviyoConflictError, match=f"Campaign {campaign_id} goes on"):
+        cancel(campaign_id=campaign_id, action=action).run()
+    assert klaviyo.fired() == [1]
+    assert klaviyo.status(campaign_id) == "Scheduled"

@@ -18,6 +18,7 @@ from airflow_provider_klaviyo.exceptions import (
     KlaviyoTransientError,
     KlaviyoValidationError,
 )
+from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.imports import posting
 from airflow_provider_klaviyo.never_twice import repeat
 from airflow_provider_klaviyo.operators.audiences import KlaviyoCreateListOperator, KlaviyoImportProfilesOperator
@@ -299,6 +300,17 @@ def test_nulls_clear_custom_properties_and_standard_fields(klaviyo):
     found = profile("a@example.com") or {}
     assert found["title"] is None
     assert "plan" not in found["properties"]
+    assert klaviyo.counted()["create_or_update_profile"] == 1
+
+
+@pytest.mark.parametrize("known_by", ["email", "id"])
+def test_fields_of_a_location_are_cleared_whatever_the_profile_is_known_by(klaviyo, known_by):
+    importing([{"email": "a@example.com", "location": {"city": "London", "zip": "N1"}, "title": "Dr"}]).run()
+    (found,) = KlaviyoHook().paginate("get_profiles", query={"filter": 'equals(email,"a@example.com")'})
+    known = {"email": {"email": "a@example.com"}, "id": {"id": found.id}}[known_by]
+    importing([{**known, "location.city": None, "title": ""}], nulls="clear").run()
+    cleared = profile("a@example.com") or {}
+    assert (cleared["location"]["city"], cleared["location"]["zip"], cleared["title"]) == (None, "N1", None)
     assert klaviyo.counted()["create_or_update_profile"] == 1
 
 
