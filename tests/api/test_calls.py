@@ -25,15 +25,7 @@ from airflow_provider_klaviyo.api.schemas import answer_errors, published, reque
 from airflow_provider_klaviyo.campaigns import email, push, sms, static
 from airflow_provider_klaviyo.exceptions import KlaviyoNotFoundError, KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoAsyncHook, KlaviyoHook
-from tests.support.sandbox import (
-    DRAFT_EMAIL,
-    DRAFT_PAST_STATIC,
-    DRAFT_SMS,
-    LIST,
-    SENT,
-    TEMPLATE,
-    Klaviyo,
-)
+from tests.support.sandbox import DRAFT_EMAIL, DRAFT_PAST_STATIC, DRAFT_SMS, LIST, SENT, TEMPLATE, Klaviyo
 from tests.support.scripted import Scripted, error
 
 REVISIONS = tuple(revision for revision in revisions() if revision <= NEWEST_OF_CAMPAIGNS)

@@ -14,7 +14,7 @@ import time_machine
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from tests.conftest import Connect
 from tests.support.clocks import Hours
-from tests.support.sandbox import Klaviyo
+from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
 
 if TYPE_CHECKING:
     from proof.gateway import Gateway
@@ -47,6 +47,15 @@ def state(tmp_path: Path) -> str:
 def a_list(klaviyo: Klaviyo) -> str:
     """A list without members."""
     return KlaviyoHook().create_list("Mirrored").id
+
+
+@pytest.fixture
+def sent(klaviyo: Klaviyo) -> str:
+    """A campaign that was sent, and a day has passed."""
+    klaviyo.send(DRAFT_EMAIL)
+    klaviyo.wait_for_sends()
+    klaviyo.advance(86_400.0)
+    return DRAFT_EMAIL
 
 
 @pytest.fixture
