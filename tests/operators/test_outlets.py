@@ -86,7 +86,7 @@ def test_what_cannot_be_read_does_not_fail_a_send_that_was_made(klaviyo, ready):
     assert len(klaviyo.sends(ready)) == 1
 
 
-def test_a_campaign_whose_account_is_not_known_is_sent_and_is_no_asset_of_an_alias(klaviyo, ready, capsys):
+def test_a_campaign_whose_account_is_not_known_is_sent_and_is_not_an_asset_of_an_alias(klaviyo, ready, capsys):
     klaviyo.fail("get_accounts", "status_before_commit", status=403, times=9)
     task = sending(ready, outlets=[ANY])
     assert task.run() == ready

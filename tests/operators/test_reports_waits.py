@@ -117,7 +117,7 @@ def test_a_snapshot_is_taken_so_long_after_the_send(klaviyo, pauses):
     assert klaviyo.counted()[REPORT] == 3
 
 
-def test_a_time_that_has_passed_is_no_wait(klaviyo, sent):
+def test_a_time_that_has_passed_is_not_waited_for(klaviyo, sent):
     task = report(sent, report_after=timedelta(hours=1))
     assert len(task.run()) == 1
     assert task.deferrals == []
