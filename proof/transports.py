@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
 from openapi_client.rest import RESTClientObject
 
 from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient

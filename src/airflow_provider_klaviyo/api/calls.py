@@ -7,8 +7,9 @@ the :class:`KlaviyoError` that came instead), and returns its result. A client o
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api.document import Document, Resource
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError

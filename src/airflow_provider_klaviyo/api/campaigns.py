@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import MAX_PAGES, Call, pages, paginate

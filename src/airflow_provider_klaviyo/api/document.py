@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeGuard
+
+from msgspec import Struct, field
+from msgspec.json import decode
 
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoAmbiguousWriteError,
@@ -21,17 +23,11 @@ from airflow_provider_klaviyo.api.refusal import errors_of, retry_after, said, s
 from airflow_provider_klaviyo.api.request import Request, is_link
 from airflow_provider_klaviyo.api.text import duration, is_text
 
-try:
-    from msgspec.json import decode
-except ImportError:  # the sandbox is installed without it
-    decode = json.loads  # type: ignore[assignment]
-
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer that are read at most; a body beyond it is not taken in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came over the wire.
 
     :param headers: by name in lower case, or in any case.
@@ -42,8 +38,7 @@ class Answer:
     content: bytes
 
 
-@dataclass(slots=True)  # a frozen one takes four times as long to make, and a page has a hundred
-class Resource:
+class Resource(Struct, frozen=True):
     """One JSON:API resource object; unknown fields are kept and ignored.
 
     :param type: Klaviyo's word for its kind, such as ``campaign``.
@@ -57,7 +52,17 @@ class Resource:
     id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     relationships: Mapping[str, Any] = field(default_factory=dict)
-    request: Request | None = field(default=None, repr=False, compare=False)
+    request: Request | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """True if both are the same resource as it came, whatever it was answered to."""
+        return isinstance(other, Resource) and self._came() == other._came()
+
+    def __repr__(self) -> str:
+        return f"Resource{self._came()}"
+
+    def _came(self) -> tuple[str, str, Mapping[str, Any], Mapping[str, Any]]:
+        return self.type, self.id, self.attributes, self.relationships
 
     @property
     def name(self) -> str:
@@ -128,8 +133,7 @@ class Resource:
         return _odd(self.request, f"{name} of {self.type} {self.id} is {_brief(value)}, not {wanted}")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A successful answer.
 
     What is read from it is checked as it is read. An answer that is not as Klaviyo publishes it proves nothing: it is

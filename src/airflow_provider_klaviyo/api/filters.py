@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import check_text, nearest
@@ -52,8 +53,7 @@ NAME = re.compile(r"[\w.$-]+")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """One condition.
 
     :param value: a string, number, boolean, date or aware datetime; a tuple of these where the operator was given a
@@ -79,8 +79,7 @@ class Clause:
         return f"{self.operator}({self.field},{_write(self.value)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """One or more clauses, all of which must hold. ``a & b`` joins two filters."""
 
     clauses: tuple[Clause, ...]

@@ -8,12 +8,13 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.api.client_settings import ClientSettings
 from airflow_provider_klaviyo.api.document import MAX_BODY, Document, unanswered
@@ -42,8 +43,7 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """A call, ready to be sent; it holds the key, so it is not logged and has no ``repr`` of its fields."""
 
     method: str

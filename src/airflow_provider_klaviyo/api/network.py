@@ -9,10 +9,11 @@ import ipaddress
 import os
 import re
 import ssl
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
@@ -31,8 +32,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 """Name of a file in a directory of authorities, by which OpenSSL finds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How a host is reached.
 
     :param proxy: URL of the proxy, ``http://`` or ``https://``; it may hold a password. ``None``: directly.

@@ -5,13 +5,14 @@ The tables are read from ``spec/`` on first use, so importing this module costs 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+
+from msgspec import Raw, Struct
+from msgspec.json import decode
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.text import nearest
@@ -24,8 +25,7 @@ PUBLISHED, LATER = "operations", "later"
 DEFAULT_REVISION = "2026-04-15"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How many calls one account may make in each fixed window.
 
     :param burst: calls per second.
@@ -38,8 +38,7 @@ class Limits:
     daily: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One published operation.
 
     :param id: Klaviyo's operation id, such as ``get_campaign``.
@@ -81,7 +80,7 @@ class Operation:
 @cache
 def revisions() -> tuple[str, ...]:
     """The revisions whose published documents this package carries, oldest first."""
-    return tuple(_table(PUBLISHED)["revisions"])
+    return _table(PUBLISHED).revisions
 
 
 @cache
@@ -98,17 +97,17 @@ def later() -> Mapping[str, Operation]:
 
 def is_later(operation: Operation) -> bool:
     """True for one of :func:`later`."""
-    return operation.id in _table(LATER)["operations"]
+    return operation.id in _table(LATER).operations
 
 
 def _all(table: str) -> Mapping[str, Operation]:
-    return MappingProxyType({name: _operation(table, name) for name in _table(table)["operations"]})
+    return MappingProxyType({name: _operation(table, name) for name in _table(table).operations})
 
 
 @cache
 def _operation(table: str, name: str) -> Operation:
     """One of a table, made when it is first asked for: a task needs a few of some four hundred."""
-    row = _table(table)["operations"][name]
+    row = decode(_table(table).operations[name])
     return Operation(
         id=name,
         method=row["method"],
@@ -128,8 +127,8 @@ def get(name: str) -> Operation:
     :raises KlaviyoValidationError: there is no such operation; the message suggests the nearest names.
     """
     for table in (PUBLISHED, LATER):
-        if name in _names(table):
-            return _operation(table, _names(table)[name])
+        if found := name if name in _table(table).operations else _names(table).get(name):
+            return _operation(table, found)
     hint = nearest(name, [*_names(PUBLISHED), *_names(LATER)], most=3) or " See Klaviyo's API reference."
     raise KlaviyoValidationError(f"Klaviyo has no operation {name!r}.{hint}")
 
@@ -159,17 +158,24 @@ def match(method: str, path: str, *, with_later: bool = False) -> tuple[Operatio
     return None
 
 
+class _Table(Struct, frozen=True):
+    """A table as it is kept; a row is read when its operation is made."""
+
+    operations: dict[str, Raw]
+    revisions: tuple[str, ...] = ()
+
+
 @cache
-def _table(name: str) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((SPEC / f"{name}.json").read_text(encoding="utf-8"))
-    return table
+def _table(name: str) -> _Table:
+    return decode((SPEC / f"{name}.json").read_bytes(), type=_Table)
 
 
 @cache
 def _names(table: str) -> Mapping[str, str]:
     """The ids of a table's operations by each of their names; where two have the same, it is the id's."""
-    rows = _table(table)["operations"]
-    return {alias: name for name, row in rows.items() for alias in row["aliases"]} | {name: name for name in rows}
+    rows = _table(table).operations
+    aliases = {alias: name for name, row in rows.items() for alias in decode(row)["aliases"]}
+    return aliases | {name: name for name in rows}
 
 
 @cache
@@ -193,6 +199,18 @@ OMNICHANNEL = "2026-10-15"
 
 BETA_SINCE = "2026-04-15"
 """From here on, the beta revisions (``2026-04-15.pre``) have campaigns of the other kind already."""
+
+
+def check_revision(revision: str) -> str:
+    """An API revision as Klaviyo writes it.
+
+    :raises KlaviyoValidationError: not of the form ``YYYY-MM-DD`` or ``YYYY-MM-DD.pre``.
+    """
+    if not isinstance(revision, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.\w+)?", revision, re.ASCII):
+        raise KlaviyoValidationError(
+            f"revision is {revision!r}; a Klaviyo API revision looks like {DEFAULT_REVISION!r}.", pointer="revision"
+        )
+    return revision
 
 
 def is_omnichannel(revision: str | None) -> bool:

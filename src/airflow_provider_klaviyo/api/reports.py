@@ -6,8 +6,9 @@ Each function is a :data:`~airflow_provider_klaviyo.api.calls.Call`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api import filters
 from airflow_provider_klaviyo.api.calls import MAX_PAGES, Call, paginate

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api import filters, operations
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
@@ -33,8 +35,7 @@ _PATH = re.compile(r"/api(/[\w%~-]+)+/?(\?[!-\"$-\[\]-~]*)?", re.ASCII)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One thing to ask of Klaviyo.
 
     :param operation: what is called.
@@ -49,8 +50,8 @@ class Request:
     operation: Operation
     target: str
     body: Mapping[str, Any] | None = None
-    departure: Departure | None = field(default=None, compare=False)
-    content: bytes | None = field(default=None, repr=False)
+    departure: Departure | None = None
+    content: bytes | None = None
     patience: float | None = None
 
     @property
@@ -61,6 +62,9 @@ class Request:
     def may_be_repeated(self) -> bool:
         """True if carrying it out twice leaves the same state as once: all but POST."""
         return self.operation.method != "POST"
+
+    def __repr__(self) -> str:
+        return f"Request({self})"
 
     def __str__(self) -> str:
         """What is called, and on what: where the path does not have the id, the body may."""

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.json import decode
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, SPEC, get, revisions
@@ -36,8 +38,7 @@ COMPONENTS = "klaviyo:components"
 SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that does not follow the published document.
 
     :param message: a sentence that names the field and the value.
@@ -113,18 +114,18 @@ def published(operation_id: str, revision: str) -> Mapping[str, Any]:
     :raises KlaviyoValidationError: the operation or the revision is unknown.
     """
     name = get(operation_id).id
-    start = f"{json.dumps(name)}:"
-    with _path(revision).open(encoding="utf-8") as document:
+    start = f'"{name}":'.encode()
+    with _path(revision).open("rb") as document:
         line = next((line for line in document if line.startswith(start)), None)
     if line is None:
         raise KlaviyoValidationError(f"Revision {revision} has no operation {name!r}.")
-    detail: Mapping[str, Any] = json.loads(line.removeprefix(start).rstrip(",\n"))
+    detail: Mapping[str, Any] = decode(line.removeprefix(start).rstrip(b",\n"))
     return detail
 
 
 @cache
 def _document(revision: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(_path(revision).read_text(encoding="utf-8"))
+    document: dict[str, Any] = decode(_path(revision).read_bytes())
     return document
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.campaigns.values import Field, Reader, flag, is_template, mapping, one_of, show, whole
 
@@ -70,8 +71,7 @@ def smart_send_time(date: str | dt.date) -> dict[str, Any]:
     return _strategy(method="smart_send_time", date=date)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """When a campaign goes out, over all the time zones that may be meant. All moments are in UTC.
 
     :param field: which field of the strategy says so: ``datetime`` or ``date``.

@@ -12,12 +12,14 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
-from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION
+from airflow_provider_klaviyo.api.operations import check_revision
 from airflow_provider_klaviyo.api.text import check_text, nearest, printable
 
 Output: TypeAlias = Any
@@ -37,8 +39,7 @@ def is_template(value: object) -> bool:
     return hasattr(type(value), "resolve") and not isinstance(value, os.PathLike)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """Where a value stands, and how it is judged.
 
     :param pointer: JSON pointer, such as ``/definition/content/subject``.
@@ -268,18 +269,6 @@ def key_values(value: Any, field: Field) -> Any:
 def _later(value: object) -> None:
     if not is_template(value):
         raise TypeError(f"{show(value)} is not JSON")
-
-
-def check_revision(revision: str) -> str:
-    """An API revision as Klaviyo writes it.
-
-    :raises KlaviyoValidationError: not of the form ``YYYY-MM-DD`` or ``YYYY-MM-DD.pre``.
-    """
-    if not isinstance(revision, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.\w+)?", revision, re.ASCII):
-        raise KlaviyoValidationError(
-            f"revision is {revision!r}; a Klaviyo API revision looks like {DEFAULT_REVISION!r}.", pointer="revision"
-        )
-    return revision
 
 
 def check_connection(klaviyo_conn_id: Any, revision: Any, *, rendered: bool = False) -> None:

@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_klaviyo.api.client_settings import BASE_URL, Auth, ClientSettings, PrivateKey, is_masked
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.network import is_loopback
-from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation
-from airflow_provider_klaviyo.campaigns.values import check_revision
+from airflow_provider_klaviyo.api.operations import DEFAULT_REVISION, Operation, check_revision
 from airflow_provider_klaviyo.compat import AirflowNotFoundException, Stats
 from airflow_provider_klaviyo.exceptions import KlaviyoConnectionMissingError
 from airflow_provider_klaviyo.hooks.extra import airflow_home, check_names, pacing, read_rate_limit, read_safety, shown

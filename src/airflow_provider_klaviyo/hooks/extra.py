@@ -7,9 +7,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.client_settings import Auth, PrivateKey
@@ -227,8 +228,7 @@ def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
     return meaning
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """How the calls of a connection are to be paced.
 
     :param share: part of the published limits to use.

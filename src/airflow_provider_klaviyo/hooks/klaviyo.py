@@ -29,7 +29,6 @@ from airflow_provider_klaviyo.api import (
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.errors import KlaviyoAuthError, KlaviyoError
 from airflow_provider_klaviyo.api.operations import check_campaigns, is_omnichannel
-from airflow_provider_klaviyo.campaigns import omnichannel
 from airflow_provider_klaviyo.compat import BaseHook
 from airflow_provider_klaviyo.hooks.connection import (
     client_settings,
@@ -99,10 +98,12 @@ class CheckedMethod(Method[P, T]):
 class CampaignMethod(Method[P, T]):
     """A call that reads or writes campaigns as they are up to a certain API revision: refused for others.
 
-    :param omnichannel: the call of the same name for the revision whose omnichannel campaigns are read.
+    :param omnichannel: returns the call of the same name for the revision whose omnichannel campaigns are read.
     """
 
-    def __init__(self, call: Callable[P, Call[T]], omnichannel: Callable[P, Call[T]] | None = None) -> None:
+    def __init__(
+        self, call: Callable[P, Call[T]], omnichannel: Callable[[], Callable[P, Call[T]]] | None = None
+    ) -> None:
         super().__init__(call)
         self.omnichannel = omnichannel
 
@@ -110,9 +111,16 @@ class CampaignMethod(Method[P, T]):
         """The call, with the check of the revision as its first step."""
         revision = _revision(hook)
         if self.omnichannel is not None and is_omnichannel(revision):
-            return (yield from self.omnichannel(*args, **kwargs))
+            return (yield from self.omnichannel()(*args, **kwargs))
         check_campaigns(revision)
         return (yield from self.call(*args, **kwargs))
+
+
+def _list_of_omnichannel() -> Callable[..., Call[list[dict[str, Any]]]]:
+    """Imported by the tasks that read these campaigns, and by no other."""
+    from airflow_provider_klaviyo.campaigns import omnichannel
+
+    return omnichannel.list_campaigns
 
 
 def _revision(hook: KlaviyoHook | KlaviyoAsyncHook) -> str:
@@ -149,7 +157,7 @@ class KlaviyoMethods:
     get_account = Method(campaigns.get_account)
     get_campaign = CampaignMethod(campaigns.get_campaign)
     find_campaigns = CampaignMethod(campaigns.find_campaigns)
-    list_campaigns = CampaignMethod(campaigns.list_campaigns, omnichannel.list_campaigns)
+    list_campaigns = CampaignMethod(campaigns.list_campaigns, _list_of_omnichannel)
     create_campaign = CampaignMethod(campaigns.create_campaign)
     clone_campaign = CampaignMethod(campaigns.clone_campaign)
     update_campaign = CampaignMethod(campaigns.update_campaign)

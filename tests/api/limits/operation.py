@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api import operations
 from airflow_provider_klaviyo.api.operations import Limits, Operation

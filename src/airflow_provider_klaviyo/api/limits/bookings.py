@@ -12,9 +12,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from weakref import WeakSet
+
+from msgspec import Struct
 
 from airflow_provider_klaviyo.api.limits import schedule
 from airflow_provider_klaviyo.api.limits.schedule import Pool, Window
@@ -49,8 +50,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(Struct, frozen=True):
     """An instant that was found, and booked unless it was too far away.
 
     :param at: the next legal instant, on the pool's own clock; it names the booking.

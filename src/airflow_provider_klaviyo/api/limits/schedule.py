@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from airflow_provider_klaviyo.api.operations import Limits
 
@@ -32,8 +33,7 @@ LATEST = 2**53
 """No instant is later: up to here, Redis' numbers are exact. It is in the year 2255."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """At most ``calls`` calls in any ``length`` microseconds."""
 
     calls: int
@@ -59,8 +59,7 @@ def _scaled(calls: int, share: float) -> int:
     return max(1, math.floor(calls * share + 1e-9))
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     """What is known of one operation in one account. Its time is the clock's plus ``lag``, so that it never goes back.
 
     :param grants: booked instants, ascending; past ones are kept as long as a window may still hold them.
