@@ -31,7 +31,7 @@ def are_plain_emails(texts: Sequence[str]) -> bool:
     """True if all are e-mail addresses as most are; False: there are others, or what is not an address."""
     lines = "\n".join([*texts, ""])
     return (
-        len(max(texts, key=len)) <= _LONGEST
+        max(map(len, texts)) <= _LONGEST
         and _PLAIN_LINES.fullmatch(lines) is not None
         and lines.count("\n") == len(texts)
     )

@@ -49,7 +49,8 @@ class Profiles:
         :param rows: some hundreds at a time are fastest.
         :raises KlaviyoValidationError: a column is not known, or a datetime has no zone and none was given for such.
         """
-        return self._read([row if type(row) is dict else dict(row) for row in rows])
+        are_dicts = {*map(type, rows)} <= {dict}
+        return self._read(rows if are_dicts else [*map(dict, rows)])
 
     def _read(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool = False) -> Sheet:
         """:param are_flat: True for rows that were made flat: their columns are targets."""
