@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
+from msgspec import Struct
+
 import airflow_provider_klaviyo
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoMethods, Method
 from scripts.reference.docstrings import parse
@@ -55,6 +57,7 @@ def parameters(thing: Any) -> list[Parameter]:
     """The parameters of a class's constructor, of those of its bases that are of this package, or of a function."""
     found: dict[str, Parameter] = {}
     for owner, function in _signatures(thing):
+        is_struct = inspect.isclass(function)
         for given in inspect.signature(function).parameters.values():
             is_any = given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD)
             is_said = given.name in parse(thing).params
@@ -62,7 +65,7 @@ def parameters(thing: Any) -> list[Parameter]:
                 continue
             found[given.name] = Parameter(
                 name=("**" if given.kind is given.VAR_KEYWORD else "") + given.name,
-                type=_type(given.annotation),
+                type=_type(inspect.get_annotations(function)[given.name] if is_struct else given.annotation),
                 default=None if given.default is given.empty or is_any else _written(given.default),
                 meaning=meaning(thing, given.name),
                 owner=owner,
@@ -111,6 +114,8 @@ def _signatures(thing: Any) -> Iterator[tuple[object, Callable[..., Any]]]:
             written = inspect.unwrap(base.__init__)  # Airflow wraps those of operators, and of all that inherit them
             if written.__qualname__ == f"{base.__qualname__}.__init__":
                 yield base, written
+            elif issubclass(base, Struct):  # which has none that is written
+                yield base, base
 
 
 def methods(hook: type) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -50,7 +50,7 @@ class Profiles:
         :raises KlaviyoValidationError: a column is not known, or a datetime has no zone and none was given for such.
         """
         are_dicts = {*map(type, rows)} <= {dict}
-        return self._read(rows if are_dicts else [*map(dict, rows)])
+        return self._read(cast("Sequence[dict[Any, Any]]", rows) if are_dicts else [*map(dict, rows)])
 
     def _read(self, rows: Sequence[dict[Any, Any]], *, are_flat: bool = False) -> Sheet:
         """:param are_flat: True for rows that were made flat: their columns are targets."""
