@@ -14,9 +14,8 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from msgspec import Struct
-
 from airflow_provider_klaviyo.api.client_settings import ClientSettings
+from airflow_provider_klaviyo.api.discreet import Discreet
 from airflow_provider_klaviyo.api.document import MAX_BODY, Document, unanswered
 from airflow_provider_klaviyo.api.errors import KlaviyoApiError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.request import MEDIA_TYPE, Request, absolute_url
@@ -43,16 +42,16 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 log = logging.getLogger(__name__)
 
 
-class Outgoing(Struct, frozen=True):
-    """A call, ready to be sent; it holds the key, so it is not logged and has no ``repr`` of its fields."""
+class Outgoing(Discreet, frozen=True):
+    """A call, ready to be sent; it holds the key, so it is not logged."""
 
     method: str
     url: str
     headers: dict[str, str]
     content: bytes | None
 
-    def __repr__(self) -> str:
-        return f"Outgoing({self.method} {self.url})"
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"
 
 
 def prepare(settings: ClientSettings, request: Request, authorization: str) -> Outgoing:

@@ -13,8 +13,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-
+from airflow_provider_klaviyo.api.discreet import Discreet
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
 
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -32,7 +31,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 """Name of a file in a directory of authorities, by which OpenSSL finds it."""
 
 
-class Route(Struct, frozen=True):
+class Route(Discreet, frozen=True):
     """How a host is reached.
 
     :param proxy: URL of the proxy, ``http://`` or ``https://``; it may hold a password. ``None``: directly.
@@ -43,8 +42,8 @@ class Route(Struct, frozen=True):
     proxy: str | None = None
     authorities: str | None = None
 
-    def __repr__(self) -> str:
-        return f"Route(proxy={'***' if self.proxy else None}, authorities={self.authorities!r})"
+    def __str__(self) -> str:
+        return f"proxy={'***' if self.proxy else None}, authorities={self.authorities!r}"
 
     def for_requests(self) -> dict[str, Any]:
         """What ``requests`` takes with each call."""

@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from airflow_provider_klaviyo.api.calls import Call
 from airflow_provider_klaviyo.api.client_settings import Auth, PrivateKey
+from airflow_provider_klaviyo.api.discreet import Discreet
 from airflow_provider_klaviyo.api.errors import (
     KlaviyoApiError,
     KlaviyoRateLimitError,
@@ -228,17 +227,20 @@ def _switch(where: str, extra: Mapping[str, Any], name: str) -> bool:
     return meaning
 
 
-class RateLimit(Struct, frozen=True):
+class RateLimit(Discreet, frozen=True):
     """How the calls of a connection are to be paced.
 
     :param share: part of the published limits to use.
     :param max_wait: seconds that a call waits at most.
-    :param redis: URL of the server that several hosts share; empty if there is none.
+    :param redis: URL of the server that several hosts share, which may hold a password; empty if there is none.
     """
 
     share: float
     max_wait: float
     redis: str
+
+    def __str__(self) -> str:
+        return f"share={self.share}, max_wait={self.max_wait}, redis={'***' if self.redis else None}"
 
 
 def read_rate_limit(where: str, extra: Any, base_url: str) -> RateLimit | None:
