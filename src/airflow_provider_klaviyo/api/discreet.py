@@ -1,4 +1,4 @@
-"""Records that hold a secret."""
+"""Records that hold what is not to be shown: a secret, or what people are known by."""
 
 from __future__ import annotations
 

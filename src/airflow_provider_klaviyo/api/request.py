@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_provider_klaviyo.api import filters, operations
+from airflow_provider_klaviyo.api.discreet import Discreet
 from airflow_provider_klaviyo.api.errors import KlaviyoError, KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.operations import Limits, Operation
 from airflow_provider_klaviyo.api.text import check_text
@@ -35,7 +35,7 @@ _PATH = re.compile(r"/api(/[\w%~-]+)+/?(\?[!-\"$-\[\]-~]*)?", re.ASCII)
 T = TypeVar("T")
 
 
-class Request(Struct, frozen=True):
+class Request(Discreet, frozen=True):
     """One thing to ask of Klaviyo.
 
     :param operation: what is called.
@@ -62,9 +62,6 @@ class Request(Struct, frozen=True):
     def may_be_repeated(self) -> bool:
         """True if carrying it out twice leaves the same state as once: all but POST."""
         return self.operation.method != "POST"
-
-    def __repr__(self) -> str:
-        return f"Request({self})"
 
     def __str__(self) -> str:
         """What is called, and on what: where the path does not have the id, the body may."""
