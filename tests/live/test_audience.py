@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,10 @@ def loading(klaviyo: Sandbox, warehouse: Path, tmp_path_factory: pytest.TempPath
 def members(klaviyo: Sandbox, list_id: str) -> int:
     headers = {"Authorization": "Klaviyo-API-Key pk_observer", "revision": "2026-04-15"}
     query = {"additional-fields[list]": "profile_count"}
-    answer = httpx.get(f"{klaviyo.url}/api/lists/{list_id}", params=query, headers=headers, timeout=60).json()
-    return int(answer["data"]["attributes"]["profile_count"])
+    address = f"{klaviyo.url}/api/lists/{list_id}"
+    while (answer := httpx.get(address, params=query, headers=headers, timeout=60)).status_code == 429:
+        time.sleep(float(answer.headers["retry-after"]))  # the DAG's tasks may have used up the account's limit
+    return int(answer.raise_for_status().json()["data"]["attributes"]["profile_count"])
 
 
 def posted(klaviyo: Sandbox) -> list[dict[str, Any]]:
