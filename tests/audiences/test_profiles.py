@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,9 +100,13 @@ Scalar.__module__ = "numpy"
         (Decimal("19.90"), 19.9),
         (date(2026, 11, 26), "2026-11-26"),
         (time(9, 30), "09:30:00"),
-        (datetime(2026, 11, 26, 9, 30, tzinfo=UTC), "2026-11-26T09:30:00+00:00"),
+        (datetime(2026, 11, 26, 9, 30, tzinfo=UTC), "2026-11-26T09:30:00Z"),
+        (datetime(2026, 11, 26, 9, 30, 0, 5, tzinfo=ZoneInfo("Asia/Kolkata")), "2026-11-26T09:30:00.000005+05:30"),
+        (datetime(1880, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")), "1880-01-01T00:00:00+00:53"),
+        (pendulum.datetime(2026, 11, 26, 9, 30), "2026-11-26T09:30:00Z"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ([1, Decimal(2), date(2026, 1, 1)], [1, 2, "2026-01-01"]),
+        ([datetime(2026, 1, 1, tzinfo=UTC)], ["2026-01-01T00:00:00Z"]),
         ({"a": {"b": date(2026, 1, 1)}}, {"a": {"b": "2026-01-01"}}),
         (None, None),
         ("", None),
@@ -368,7 +373,7 @@ def test_a_column_is_read_as_one_whatever_its_gaps():
         assert attributes.get("title", "") == row["title"]
         wanted = {name: value for name, value in row.items() if name in kinds and value is not None}
         assert attributes["properties"] == {
-            name: value.isoformat() if name == "moment" else float(value) if name == "digits" else value
+            name: "2026-11-26T09:30:00Z" if name == "moment" else float(value) if name == "digits" else value
             for name, value in wanted.items()
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
 from itertools import compress
@@ -169,27 +169,22 @@ class Readers:
             return self._property(target, depth, value.item())
         raise RowError(f"it is of type {type(value).__name__}, which JSON cannot carry", ".".join(target))
 
-    def _moments(self, values: Sequence[datetime]) -> Sequence[str] | None:
-        """What ``isoformat`` makes of moments in UTC, in a third of the time."""
-        zones = {*map(_zone_of, values)}
-        if zones == {UTC}:
-            return encode(values).decode()[2:-2].replace("Z", "+00:00").split('","')
-        if zones == {None} and self._zone is UTC:
-            return f"{encode(values).decode()[2:-2]}+00:00".replace('","', '+00:00","').split('","')
-        return None
+    def _moments(self, values: Sequence[datetime]) -> Sequence[datetime] | None:
+        """Moments stay what they are: to encode them is faster than to make texts of them."""
+        if all(map(_zone_of, values)):
+            return values
+        return None if self._zone is None else [_with_zone(value, self._zone) for value in values]
 
-    def _moment(self, value: datetime, target: Target) -> str | None:
+    def _moment(self, value: datetime, target: Target) -> datetime | None:
         if value != value:
             return None
-        if value.tzinfo is None:
-            if self._zone is None:
-                raise KlaviyoValidationError(
-                    f"{'.'.join(target)} has datetimes without a zone, so which moments they are is not known. Give "
-                    f"the zone that they are written in: timezone='UTC', say.",
-                    pointer="timezone",
-                )
-            value = value.replace(tzinfo=self._zone)
-        return value.isoformat()
+        if value.tzinfo is None and self._zone is None:
+            raise KlaviyoValidationError(
+                f"{'.'.join(target)} has datetimes without a zone, so which moments they are is not known. Give "
+                f"the zone that they are written in: timezone='UTC', say.",
+                pointer="timezone",
+            )
+        return _with_zone(datetime.combine(value.date(), value.timetz()), self._zone)
 
 
 def phone_reader(region: str | None) -> Callable[[str], str]:
@@ -277,6 +272,10 @@ def _finite(value: Any, target: Target) -> Any:
     if math.isinf(number):
         raise RowError("it is infinite", ".".join(target))
     return None if math.isnan(number) else value
+
+
+def _with_zone(value: datetime, zone: tzinfo | None) -> datetime:
+    return value.replace(tzinfo=zone) if value.tzinfo is None else value
 
 
 def _unless_blank(values: Sequence[str]) -> Sequence[str] | None:
