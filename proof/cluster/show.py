@@ -32,6 +32,9 @@ DOWN = 5.0
 BLOWS = {"worker-1": 0.1, "triggerer-1": 0.3, "scheduler-1": 0.5, REDIS: 0.7}
 """What is killed, and after which share of the sends."""
 
+BUSY = 2
+"""Tasks that a worker runs, at least, when it is killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blow:
@@ -181,12 +184,12 @@ class Show:
     # --- blows ------------------------------------------------------------------------------------------------------
 
     def _kill(self, part: str, after: float, sends: int) -> bool:
-        """Kill a part with all that it runs, and note what that was. A worker that runs nothing is not killed yet."""
+        """Kill a part with all that it runs, and note what that was. A worker that runs less than ``BUSY`` is not killed yet."""
         members = set(session_members([self._airflow.pid(part)]))
         assert members, f"{part} has no process to kill"
         answer = self._airflow.get("/dags/~/dagRuns/~/taskInstances", state=["running"], limit=1000)
         busy = [task for task in answer["task_instances"] if task["pid"] in members]
-        if part.startswith("worker") and not busy:
+        if part.startswith("worker") and len(busy) < BUSY:
             return False
         self._airflow.kill(part, signal.SIGKILL)
         self._down[part] = time.monotonic() + DOWN

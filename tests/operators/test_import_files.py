@@ -54,7 +54,7 @@ def test_a_parquet_file_is_read_with_its_types(klaviyo, tmp_path):
     parquet.write_table(pyarrow.table(table), path)
     result = importing(path=f"file://{path}", unmapped="properties", max_rejected=1).run()
     assert (result["rows"], result["accepted"], result["rejected"]) == (2, 1, 1)
-    assert (profile("a@example.com") or {})["properties"] == {"spent": 1.5, "seen": "2026-11-26T00:00:00+00:00"}
+    assert (profile("a@example.com") or {})["properties"] == {"spent": 1.5, "seen": "2026-11-26T00:00:00Z"}
 
 
 @pytest.mark.parametrize(

@@ -44,13 +44,18 @@ class RedisServer:
         return self._name
 
     def client(self) -> Redis:
-        """A new client; not to be used on both sides of a fork."""
+        """A new client; not to be used on both sides of a fork.
+
+        It speaks RESP2, as each server does. With RESP3, the default of redis-py 8, a connection begins with two more
+        requests, and 8.0.0 cannot connect to a Unix socket.
+        """
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         return redis.Redis.from_url(
             self._url,
+            protocol=2,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
