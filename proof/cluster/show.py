@@ -184,7 +184,7 @@ class Show:
     # --- blows ------------------------------------------------------------------------------------------------------
 
     def _kill(self, part: str, after: float, sends: int) -> bool:
-        """Kill a part with all that it runs, and note what that was. A worker that runs less than ``BUSY`` is not killed yet."""
+        """Kill a part with all that it runs, and note what that was. A worker that runs less is not killed yet."""
         members = set(session_members([self._airflow.pid(part)]))
         assert members, f"{part} has no process to kill"
         answer = self._airflow.get("/dags/~/dagRuns/~/taskInstances", state=["running"], limit=1000)

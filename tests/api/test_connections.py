@@ -5,8 +5,10 @@ Real sockets, real TLS; one table for both.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import random
 import socket
 import ssl
 import threading
@@ -16,9 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from airflow_provider_klaviyo.api import retry
+from airflow_provider_klaviyo.api.aio import KlaviyoAsyncClient
 from airflow_provider_klaviyo.api.errors import KlaviyoTransientError
 from tests.support.scripted import Scripted, http, reset
 from tests.support.tls import make_certificate
@@ -106,6 +110,42 @@ def test_reads_share_a_connection_and_each_write_has_its_own(run: Run) -> None:
     first, second, third, fourth, fifth = server.connections
     assert first == second == fifth
     assert len({first, third, fourth}) == 3
+
+
+async def test_a_task_that_is_cancelled_while_it_connects_ends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the libraries do with the cancel: this one loses it, as they do now and then."""
+    connect, lost = anyio.connect_tcp, asyncio.Event()
+
+    async def losing(*args: Any, **kwargs: Any) -> Any:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            lost.set()
+        return await connect(*args, **kwargs)
+
+    monkeypatch.setattr(anyio, "connect_tcp", losing)
+    with serving(Server(BODY)) as url:
+        async with KlaviyoAsyncClient(settings(url, connect_timeout=30)) as client:
+            task = asyncio.create_task(client.run(get()))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait([task], timeout=30)
+    assert lost.is_set()
+    assert task.cancelled()
+
+
+async def test_a_task_may_be_cancelled_at_any_moment() -> None:
+    server, chance = Server(BODY), random.Random(1)
+    with serving(server) as url:
+        async with KlaviyoAsyncClient(settings(url)) as client:
+            tasks = []
+            for _ in range(300):
+                tasks.append(asyncio.create_task(client.run(post())))
+                await asyncio.sleep(chance.uniform(0, 0.005))
+                if tasks[-1].cancel():
+                    await asyncio.wait([tasks[-1]], timeout=30)
+                    assert tasks[-1].cancelled()
+    assert any(task.cancelled() for task in tasks)
 
 
 def test_a_compressed_answer_is_asked_for_and_read(run: Run) -> None:

@@ -17,8 +17,9 @@ from airflow_provider_klaviyo.api import oauth, redis_tokens
 from airflow_provider_klaviyo.api.errors import KlaviyoTransientError, KlaviyoValidationError
 from airflow_provider_klaviyo.api.oauth import OAuth
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SECRETS, OAuthServer
+from tests.support.redis import client
 
-redis = pytest.importorskip("redis")
+pytest.importorskip("redis")
 
 pytestmark = pytest.mark.usefixtures("other_process")
 
@@ -47,9 +48,9 @@ print(json.dumps([os.waitpid(pid, 0)[1] for pid in pids]))
 @pytest.fixture
 def shared(redis_url: str) -> Iterator[Any]:
     """A client of the Redis server, empty at the begin of each test."""
-    with redis.Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
+    with client(redis_url) as server:
+        server.flushdb()
+        yield server
 
 
 def make(server: OAuthServer, redis_url: str, host: Path, *, secret: str = CLIENT_SECRET) -> OAuth:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 REDIS = shutil.which("redis-server")
 
@@ -24,3 +25,10 @@ def start_redis(directory: Path) -> subprocess.Popen[bytes]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return server
+
+
+def client(url: str) -> Any:
+    """Somebody else who looks into a server; RESP2, as redis-py 8.0.0 cannot connect to a Unix socket without."""
+    import redis
+
+    return redis.Redis.from_url(url, protocol=2)

@@ -9,7 +9,6 @@ import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -20,6 +19,7 @@ from airflow_provider_klaviyo.api.limits.schedule import DAY, MINUTE, SECOND, Po
 from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
 from tests.api.limits.checker import keeps
+from tests.support.redis import client
 
 FOREVER = 10**15
 HOURLY = (Window(3, 3600 * SECOND),)
@@ -170,15 +170,13 @@ def test_a_file_as_the_version_with_priorities_wrote_it_is_used_on_and_written_a
 def test_a_key_as_the_version_with_priorities_wrote_it_is_used_on_and_written_alike(
     redis_url: str, account: str
 ) -> None:
-    import redis
-
-    client, key, at = redis.Redis.from_url(redis_url), f"airflow-provider-klaviyo:limits:{account}", clock()
+    server, key, at = client(redis_url), f"airflow-provider-klaviyo:limits:{account}", clock()
     fields = {"blocked_until": 0, "seen": at, "lag": 0, "floor": 0}
-    client.hset(key, mapping={**fields, "grants": _msgpack(at, at)})
+    server.hset(key, mapping={**fields, "grants": _msgpack(at, at)})
     bookings = RedisBookings(redis_url)
     third = bookings.book(account, HOURLY, 0)
     assert bookings.book(account, HOURLY, 0).wait > 3000 * SECOND
-    kept = cast("dict[bytes, bytes]", client.hgetall(key))
+    kept = server.hgetall(key)
     assert kept.keys() == {b"grants", *(name.encode() for name in fields)}
     assert kept[b"grants"] == _msgpack(at, at, third.at)
 
@@ -197,10 +195,7 @@ def test_a_clock_set_back_stops_nobody_and_lets_nobody_in_between(shared: Callab
         with sqlite3.connect(bookings.path) as connection:
             connection.execute("UPDATE pools SET seen = seen + ?", (20 * SECOND,))
     else:
-        import redis
-
-        client = redis.Redis(unix_socket_path=str(bookings).removeprefix("unix://"))
-        client.hincrby(PREFIX + account, "seen", 20 * SECOND)
+        client(str(bookings)).hincrby(PREFIX + account, "seen", 20 * SECOND)
     third = bookings.book(account, two, FOREVER)
     assert third.at == second == first + MINUTE
     assert 39 * SECOND < third.wait < 40 * SECOND
@@ -223,8 +218,6 @@ def test_a_file_forgets_pools_that_nobody_used_for_days(tmp_path: Path) -> None:
 
 
 def test_keys_in_redis_have_our_prefix_and_go_by_themselves(redis_url: str, account: str) -> None:
-    import redis
-
     RedisBookings(redis_url).book(account, HOURLY, 0)
-    days = redis.Redis.from_url(redis_url).ttl(PREFIX + account) / 86400
+    days = client(redis_url).ttl(PREFIX + account) / 86400
     assert 1.9 < days < 2.1

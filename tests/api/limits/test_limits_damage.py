@@ -26,6 +26,7 @@ from airflow_provider_klaviyo.api.limits.sqlite import SQLiteBookings
 from airflow_provider_klaviyo.api.operations import Limits
 from airflow_provider_klaviyo.api.refusal import retry_after
 from tests.api.limits.operation import operation
+from tests.support.redis import client
 
 YEAR = 365 * DAY
 ONE = (Window(1, MINUTE),)
@@ -65,13 +66,7 @@ def damage(bookings: Bookings, pool: str, values: dict[str, Any]) -> None:
             sets = ", ".join(f"{name} = ?" for name in given)
             assert connection.execute(f"UPDATE pools SET {sets} WHERE name = ?", (*given.values(), pool)).rowcount == 1
     else:
-        redis_of(bookings).hset(PREFIX + pool, mapping=given)
-
-
-def redis_of(bookings: Bookings) -> Any:
-    import redis
-
-    return redis.Redis(unix_socket_path=str(bookings).removeprefix("unix://"))
+        client(str(bookings)).hset(PREFIX + pool, mapping=given)
 
 
 def still_paces(bookings: Bookings, pool: str) -> None:
@@ -167,7 +162,7 @@ def test_bookings_in_redis_that_cannot_be_are_dropped(redis_url: str, account: s
 @pytest.mark.parametrize("make", ["set", "rpush", "sadd"])
 def test_a_key_of_another_kind_in_redis_is_dropped(redis_url: str, account: str, make: str) -> None:
     bookings = RedisBookings(redis_url)
-    getattr(redis_of(bookings), make)(PREFIX + account, "x")
+    getattr(client(str(bookings)), make)(PREFIX + account, "x")
     assert bookings.stands(account, 1)
     still_paces(bookings, account)
 
