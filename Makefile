@@ -79,7 +79,7 @@ test-next: $(NEXT_READY)  ## Run the tests that touch Airflow, and stories with 
 
 test-matrix: $(READY)  ## Run the fast tests on each supported Airflow, each with what was current at its release
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group matrix
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --report .nox/report.json -- $(OLDEST_TESTS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --report .nox/report.json -- tests/api $(OLDEST_TESTS)
 
 test-cluster: $(READY)  ## Run 60 campaigns on a cluster whose parts are killed on the way: Celery, Redis and PostgreSQL
 	@scripts/programs.sh redis-server:redis-server pg_ctlcluster:postgresql
