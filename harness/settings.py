@@ -103,7 +103,9 @@ def local(home: Path, port: int, execution_port: int, dags_folders: Sequence[Pat
 def cluster(home: Path, port: int, dags_folders: Sequence[Path], database: str, broker: str) -> dict[str, str]:
     """Return the same for a cluster on Celery, PostgreSQL and Redis, which has one API server.
 
-    What a killed worker had fetched is queued again after 45 s; by default, that takes ten minutes.
+    What a killed worker had fetched is queued again after 45 s; by default, that takes ten minutes. So is what stands
+    in a long queue, which Airflow fails for good after two such times, whatever the task's retries, unless told
+    otherwise.
 
     :param database: the part of its URL behind ``://``.
     :param broker: URL of Celery's.
@@ -123,6 +125,7 @@ def cluster(home: Path, port: int, dags_folders: Sequence[Path], database: str, 
             "task_instance_heartbeat_timeout_detection_interval": 5,
             "task_queued_timeout": 45,
             "task_queued_timeout_check_interval": 10,
+            "num_stuck_in_queued_retries": 1_000,
             "orphaned_tasks_check_interval": 15,
             "trigger_timeout_check_interval": 5,
             "scheduler_health_check_threshold": 30,
