@@ -46,8 +46,7 @@ class RedisServer:
     def client(self) -> Redis:
         """A new client; not to be used on both sides of a fork.
 
-        It speaks RESP2, as each server does. With RESP3, the default of redis-py 8, a connection begins with two more
-        requests, and 8.0.0 cannot connect to a Unix socket.
+        It speaks RESP2, as each server does: with RESP3, its default, redis-py 8.0.0 cannot connect to a Unix socket.
         """
         import redis
         from redis.backoff import NoBackoff
