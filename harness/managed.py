@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 
 from harness.processes import Processes
-from harness.rest import POLL_SECONDS, TIMEOUT, AirflowRest, LocalAirflowError
+from harness.rest import HUNG, POLL_SECONDS, TIMEOUT, AirflowRest, LocalAirflowError
 
 HEALTH_KEYS = ["metadatabase", "scheduler", "triggerer", "dag_processor"]
 IMPORT_ERROR_SECONDS = 5
@@ -100,7 +100,7 @@ class ManagedAirflow(AirflowRest):
 
     # Readiness
 
-    def wait_ready(self, *dag_ids: str, healthy: Collection[str] = HEALTH_KEYS, timeout: float = 120) -> float:
+    def wait_ready(self, *dag_ids: str, healthy: Collection[str] = HEALTH_KEYS, timeout: float = HUNG) -> float:
         """Wait until the API servers answer, all components are healthy and the DAGs are known.
 
         :param healthy: the components that have to be, if not all, by their names in ``/monitor/health``.

@@ -13,7 +13,11 @@ import httpx
 FINAL_RUN_STATES = ("success", "failed")
 FINAL_TASK_STATES = (*FINAL_RUN_STATES, "skipped", "upstream_failed", "removed")
 POLL_SECONDS = 0.2
-TIMEOUT = httpx.Timeout(30)
+
+HUNG = 500.0
+"""Seconds after which what is waited for is taken as never to come: far more than a busy machine needs."""
+
+TIMEOUT = httpx.Timeout(120)
 BACKFILL_ATTEMPTS = 5
 
 
@@ -134,7 +138,7 @@ class AirflowRest:
     # Waiting
 
     def wait_for(
-        self, dag_id: str, run_id: str, states: Collection[str] = FINAL_RUN_STATES, timeout: float = 240
+        self, dag_id: str, run_id: str, states: Collection[str] = FINAL_RUN_STATES, timeout: float = HUNG
     ) -> str:
         """Wait until the run is in one of the states and return that state.
 
@@ -151,7 +155,7 @@ class AirflowRest:
         *,
         map_index: int = -1,
         try_number: int | None = None,
-        timeout: float = 240,
+        timeout: float = HUNG,
     ) -> str:
         """Wait until a task is in one of the states, in the given try or a later one, and return that state.
 
@@ -164,7 +168,7 @@ class AirflowRest:
 
         return self._wait(state, states, timeout, dag_id, run_id)
 
-    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = 120) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = HUNG) -> None:
         """Wait until something holds.
 
         :param what: what is waited for, for the message.

@@ -177,7 +177,7 @@ def photograph_pipeline(page: Page, airflow: LocalAirflow, home: Path) -> None:
     """Run the pipeline until it waits for the figures, and save it as a graph."""
     paths = {name: f"file://{home}/{name}" for name in ("state_path", "rejected_path")}
     run_id = airflow.trigger(PIPELINE, {"minimum": "1", **paths})
-    airflow.wait_until(lambda: airflow.task_states(PIPELINE, run_id).get("report") == "deferred", "a send", timeout=180)
+    airflow.wait_until(lambda: airflow.task_states(PIPELINE, run_id).get("report") == "deferred", "a send")
     page.resize(*AIRFLOW_SIZE)
     open_run(page, airflow, PIPELINE, run_id, "graph")
     page.save(IMAGES / "after-a-refresh.png")
@@ -201,7 +201,7 @@ def main() -> None:
         servers(Path(home), warehouse(Path(home))) as (sandbox, airflow),
     ):
         run_id = airflow.trigger(DAG_ID)
-        state = airflow.wait_for(DAG_ID, run_id, FINAL_RUN_STATES, timeout=300)
+        state = airflow.wait_for(DAG_ID, run_id, FINAL_RUN_STATES)
         if state != "success":
             sys.exit(f"The run ended as {state}; `make demo` shows why")
         with browser_page() as page:

@@ -113,7 +113,7 @@ def cluster(home: Path, url: str, *, at_once: int) -> Iterator[Cluster]:
     made.connect("warehouse", made.warehouse)
     made.set("CLUSTER_AT_ONCE", str(at_once))
     with made as running:
-        running.wait_ready(LIFECYCLE, AUDIENCE, timeout=300)
+        running.wait_ready(LIFECYCLE, AUDIENCE)
         yield running
 
 

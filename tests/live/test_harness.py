@@ -120,7 +120,7 @@ def test_a_dag_file_that_does_not_import_is_named(airflow: LocalAirflow) -> None
     broken.write_text("import airflow\nraise ValueError('broken on purpose')  # DAG\n")
     try:
         with pytest.raises(LocalAirflowError, match="broken on purpose"):
-            airflow.wait_ready("broken", timeout=60)
+            airflow.wait_ready("broken")
     finally:
         broken.unlink()
 

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from harness.local_airflow import LocalAirflow
+from harness.rest import HUNG
 from tests.support.airflow_versions import since_airflow
 
 pytestmark = since_airflow("3.3", "triggers' on_kill and retry policies, which the DAGs here have")
@@ -33,7 +34,7 @@ class Account:
         return str(answer.json()["data"]["attributes"]["status"])
 
     def wait_until(self, campaign_id: str, status: str) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + HUNG
         while (seen := self.status(campaign_id)) != status:
             assert time.monotonic() < until, seen
             time.sleep(0.2)
@@ -144,7 +145,7 @@ def test_a_template_that_is_not_there_fails_at_the_first_of_four_tries(airflow: 
 
 def wait_for_log(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str, text: str, try_number: int = 1) -> None:
     """Wait longer than the triggerer gives a killed trigger, which is 30 s."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + HUNG
     while text not in (log := airflow.task_log(dag_id, run_id, task_id, try_number)):
         assert time.monotonic() < until, log
         time.sleep(0.2)

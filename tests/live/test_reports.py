@@ -21,7 +21,7 @@ def test_campaigns_of_a_list_are_reported_and_who_finds_the_quota_spent_waits_wi
     httpx.post(f"{sandbox.url}/sandbox/reset").raise_for_status()
     path = tmp_path / "figures.jsonl"
     run_id = airflow.trigger(DAG_ID, {"path": str(path)})
-    assert airflow.wait_for(DAG_ID, run_id, timeout=400) == "success"
+    assert airflow.wait_for(DAG_ID, run_id) == "success"
 
     sent = {row["campaign_id"] for row in httpx.get(f"{sandbox.url}/sandbox/sends").json()}
     assert len(sent) == 3

@@ -16,6 +16,7 @@ import pytest
 
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from harness.local_airflow import LocalAirflow
+from harness.rest import HUNG
 from tests.support.airflow_versions import since_airflow
 
 pytestmark = since_airflow("3.3", "start_from_trigger")
@@ -164,7 +165,7 @@ def test_a_thousand_waits_cost_ten_requests_a_round(waiting: LocalAirflow, accou
     for part in range(50):
         waiting.trigger(f"waiting_part_{part}", conf={"ids": ids[20 * part : 20 * part + 20]})
     wait_until(lambda: deferred(waiting) == 1000, seconds=900)
-    wait_until(lambda: looked_at(account) >= set(ids), seconds=300)
+    wait_until(lambda: looked_at(account) >= set(ids))
     time.sleep(30)
     before, held_up = len(lists(account)), blocks(waiting)
     time.sleep(60)
@@ -199,7 +200,7 @@ def deferred(waiting: LocalAirflow) -> int:
     return int(answer["total_entries"])
 
 
-def wait_until(holds: Any, seconds: float = 60) -> None:
+def wait_until(holds: Any, seconds: float = HUNG) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until

@@ -52,7 +52,7 @@ class Pipeline:
             "run_after": (datetime.now(UTC) - days_ago * DAY).isoformat(),
         }
         run_id: str = self.airflow.request("POST", f"/dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"]
-        assert self.airflow.wait_for(DAG_ID, run_id, timeout=300) == state
+        assert self.airflow.wait_for(DAG_ID, run_id) == state
         return run_id
 
     def refresh(self) -> str:
@@ -60,7 +60,7 @@ class Pipeline:
         before = set(self.airflow.runs(DAG_ID))
         [asset] = self.airflow.get("/assets", name_pattern="warehouse_lapsed_customers")["assets"]
         self.airflow.request("POST", "/assets/events", json={"asset_id": asset["id"], "extra": {"rows": ROWS}})
-        self.airflow.wait_until(lambda: len(self.airflow.runs(DAG_ID)) > len(before), f"a run of {DAG_ID}", timeout=150)
+        self.airflow.wait_until(lambda: len(self.airflow.runs(DAG_ID)) > len(before), f"a run of {DAG_ID}")
         [run_id] = set(self.airflow.runs(DAG_ID)) - before
         return run_id
 
@@ -105,7 +105,7 @@ def pipeline(folder: Path, warehouse: dict[str, str]) -> Iterator[Pipeline]:
             yield Pipeline(airflow, sandbox.url, folder)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_a_refreshed_table_is_mailed_once_and_a_wrong_one_is_not(tmp_path: Path) -> None:
     within_one_day(minutes=8)
     path = tmp_path / "warehouse.db"
@@ -129,11 +129,11 @@ def test_a_refreshed_table_is_mailed_once_and_a_wrong_one_is_not(tmp_path: Path)
         warehouse(f"DELETE FROM lapsed_customers WHERE email = '{EMAILS[0]}'", ROW.format("new@example.com"))
         run_id = example.refresh()
         again = example.refresh()
-        assert airflow.wait_for(DAG_ID, run_id, timeout=300) == "success"
+        assert airflow.wait_for(DAG_ID, run_id) == "success"
         day = airflow.get(f"/dags/{DAG_ID}/dagRuns/{run_id}")["run_after"][:10]
         second = airflow.xcom(DAG_ID, run_id, "clone")
         assert example.sends() == [(first, ROWS), (second, ROWS)]
-        assert airflow.wait_for(DAG_ID, again, timeout=300) == "success"
+        assert airflow.wait_for(DAG_ID, again) == "success"
         assert airflow.task_states(DAG_ID, again)["clone"] == "skipped"
         assert airflow.task_states(DAG_ID, again)["send"] == "skipped"
         assert f"{second} (Sent)" in airflow.task_log(DAG_ID, again, "clone")
@@ -157,7 +157,7 @@ def test_a_refreshed_table_is_mailed_once_and_a_wrong_one_is_not(tmp_path: Path)
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_the_table_and_the_figures_may_be_in_postgres(tmp_path: Path) -> None:
     within_one_day(minutes=5)
     psycopg = pytest.importorskip("psycopg")
