@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
 from tests.support.context import Task
+from tests.support.memory import MB, grown
 from tests.support.postgres import postgres
 from tests.support.sandbox import LIST
 
@@ -26,25 +24,17 @@ provider = pytest.importorskip(
 ROWS = 200_000
 QUERY = "SELECT mail, name AS first_name, note FROM customers ORDER BY id"
 COLUMNS = {"mail": "email", "note": "properties.note"}
-ROOT = Path(__file__).parents[2]
-MB = 1024
-"""Of memory, in the kB of ``/proc``."""
 
 READ_ALL = """
 import sys
-from tests.transfers.test_from_postgres import QUERY, importing, peak, use
+from tests.support.memory import peak
+from tests.transfers.test_from_postgres import QUERY, importing, use
 use(sys.argv[1])
 importing(QUERY + " LIMIT 1", dry_run=True).run()
 before = peak()
 assert importing(dry_run=True).run()["rows"] == int(sys.argv[2])
 print(peak() - before)
 """
-
-
-def peak() -> int:
-    """The most memory that this process ever had, in kB."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
 def use(driver: str) -> None:
@@ -97,11 +87,7 @@ def test_all_rows_of_a_large_table_arrive(klaviyo, driver):
 
 
 def test_the_rows_stay_at_the_server_until_their_turn(klaviyo, driver):
-    child = subprocess.run(
-        [sys.executable, "-c", READ_ALL, driver, str(ROWS)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert child.returncode == 0, child.stderr
-    assert int(child.stdout.splitlines()[-1]) < 60 * MB, "without a server-side cursor it is 150 MB"
+    assert grown(READ_ALL, driver, ROWS) < 60 * MB, "without a server-side cursor it is 150 MB"
 
 
 def test_a_division_by_zero_half_way_sends_nothing(klaviyo, driver, capsys):

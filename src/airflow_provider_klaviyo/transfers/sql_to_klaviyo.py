@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -31,7 +31,8 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
     What a retry, a kill and a clear do, and all other parameters: see :class:`KlaviyoImportTask`.
 
     :param sql: one query, or the path of a ``.sql`` file. Its columns are mapped by ``columns``. PostgreSQL has a
-        cursor for a ``SELECT``, ``WITH … SELECT`` or ``VALUES`` only. Templated.
+        cursor for a ``SELECT``, ``WITH … SELECT`` or ``VALUES`` only. A second statement that has rows, too, is
+        refused. Templated.
     :param sql_conn_id: connection of the database, of any type whose hook is one of ``common.sql``. Templated.
     :param parameters: of the query, as its driver takes them. Templated.
     """
@@ -63,7 +64,7 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                 f"sql_conn_id is {self.sql_conn_id!r}, whose hook ({type(hook).__name__}) is not for a SQL database.",
                 pointer="sql_conn_id",
             )
-        with closing(hook.get_conn()) as connection, closing(_cursor(connection)) as cursor:
+        with _closed(hook.get_conn()) as connection, _closed(_cursor(connection)) as cursor:
             parts = _parts(cursor)
             found = self._first(cursor, parts)
             if not cursor.description:
@@ -78,6 +79,12 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                 for row in found:
                     yield row if isinstance(row, dict) else dict(zip(names, row, strict=True))
                 found = next(parts, ())
+            if _has_more(cursor):
+                raise KlaviyoValidationError(
+                    "sql is more than one statement, and the rows of the second would be left out. Give one SELECT; "
+                    "UNION ALL makes one of two.",
+                    pointer="sql",
+                )
 
     def _first(self, cursor: Any, parts: Iterator[Sequence[Any]]) -> Sequence[Any]:
         """The query's first rows.
@@ -106,6 +113,29 @@ def _parts(cursor: Any) -> Iterator[Sequence[Any]]:
     else:
         while found := cursor.fetchmany(AT_ONCE):
             yield found
+
+
+def _has_more(cursor: Any) -> bool:
+    """True if another statement has rows, too. A procedure of MySQL ends with a result that has none."""
+    if not hasattr(cursor, "nextset"):
+        return False
+    try:
+        return bool(cursor.nextset()) and bool(cursor.description)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) or type(error).__name__ == "NotSupportedError":
+            return False
+        raise
+
+
+@contextmanager
+def _closed(resource: Any) -> Iterator[Any]:
+    """Close it at the end. What fails then does not hide why reading failed: MySQL's connector refuses to close a
+    cursor that has rows left."""
+    try:
+        yield resource
+    finally:
+        with suppress(Exception):
+            resource.close()
 
 
 def _cursor(connection: Any) -> Any:
