@@ -9,10 +9,59 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import mysql.connector
+import pymysql
 import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 READY_SECONDS = 120
+
+DRIVERS = ("pymysql", "mysql.connector")
+"""PyMySQL has the cursor classes of MySQLdb; the other one is MySQL's own."""
+
+
+class MariaHook(DbApiHook):
+    """What Airflow's hook for MySQL does, whose package needs a compiler: statements may be several."""
+
+    conn_name_attr = "conn_id"
+    supports_autocommit = True
+    placeholder = "%s"
+
+    def __init__(self, driver: str, socket: str) -> None:
+        super().__init__(conn_id="warehouse")
+        self._driver, self._socket = driver, socket
+
+    def get_conn(self) -> Any:
+        to = {"unix_socket": self._socket, "user": "root", "database": "test"}
+        if self._driver == "pymysql":
+            return pymysql.connect(**to, client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+        return mysql.connector.connect(**to)
+
+    def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        """As Airflow's: a method of one, an attribute of the other."""
+        if self._driver == "pymysql":
+            conn.autocommit(autocommit)
+        else:
+            conn.autocommit = autocommit
+
+
+def warehouse(driver: str, socket: str) -> Any:
+    """What a module has as Airflow's ``BaseHook``: its connection ``warehouse`` is the server, over this driver."""
+
+    class Connection:
+        @staticmethod
+        def get_hook() -> MariaHook:
+            return MariaHook(driver, socket)
+
+    class Hooks:
+        @staticmethod
+        def get_connection(conn_id: str) -> type[Connection]:
+            assert conn_id == "warehouse"
+            return Connection
+
+    return Hooks
 
 
 @contextmanager

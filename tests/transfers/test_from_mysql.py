@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-import mysql.connector
 import pymysql
 import pytest
-from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
 from tests.support.context import Task
-from tests.support.mariadb import mariadb
+from tests.support.mariadb import DRIVERS, mariadb, warehouse
 from tests.support.memory import MB, grown
 from tests.support.sandbox import LIST
 
@@ -23,57 +21,18 @@ ROWS = 100_000
 QUERY = "SELECT mail, name AS first_name, note FROM customers ORDER BY id"
 COLUMNS = {"mail": "email", "note": "properties.note"}
 
-DRIVERS = ("pymysql", "mysql.connector")
-
 READ_ALL = """
 import sys
+from airflow_provider_klaviyo.transfers import sql_to_klaviyo
+from tests.support.mariadb import warehouse
 from tests.support.memory import peak
-from tests.transfers.test_from_mysql import QUERY, importing, use
-use(*sys.argv[1:3])
+from tests.transfers.test_from_mysql import QUERY, importing
+sql_to_klaviyo.BaseHook = warehouse(*sys.argv[1:3])
 importing(QUERY + " LIMIT 1", dry_run=True).run()
 before = peak()
 assert importing(dry_run=True).run()["rows"] == int(sys.argv[3])
 print(peak() - before)
 """
-
-
-class MariaHook(DbApiHook):
-    """What Airflow's hook for MySQL does, whose package needs a compiler: statements may be several."""
-
-    conn_name_attr = "conn_id"
-
-    def __init__(self, driver: str, socket: str) -> None:
-        super().__init__(conn_id="warehouse")
-        self._driver, self._socket = driver, socket
-
-    def get_conn(self) -> Any:
-        to = {"unix_socket": self._socket, "user": "root", "database": "test"}
-        if self._driver == "pymysql":
-            return pymysql.connect(**to, client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
-        return mysql.connector.connect(**to)
-
-
-class Warehouse:
-    """An Airflow connection that has this hook."""
-
-    def __init__(self, driver: str, socket: str) -> None:
-        self._hook = MariaHook(driver, socket)
-
-    def get_hook(self) -> MariaHook:
-        return self._hook
-
-
-def use(driver: str, socket: str) -> Any:
-    """Have ``warehouse`` be the connection of the server, over this driver."""
-    from airflow_provider_klaviyo.transfers import sql_to_klaviyo
-
-    class Hooks:
-        @staticmethod
-        def get_connection(conn_id: str) -> Warehouse:
-            assert conn_id == "warehouse"
-            return Warehouse(driver, socket)
-
-    sql_to_klaviyo.BaseHook = Hooks  # type: ignore[misc, assignment]
 
 
 def importing(sql: str = QUERY, **arguments: Any) -> Task:
@@ -100,9 +59,8 @@ def server() -> Iterator[str]:
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest, server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """``warehouse`` is the connection of the server, over this driver."""
-    monkeypatch.setattr("airflow_provider_klaviyo.transfers.sql_to_klaviyo.BaseHook", None)
-    use(request.param, server)
     name: str = request.param
+    monkeypatch.setattr("airflow_provider_klaviyo.transfers.sql_to_klaviyo.BaseHook", warehouse(name, server))
     return name
 
 

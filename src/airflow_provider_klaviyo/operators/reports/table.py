@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_klaviyo.api.errors import KlaviyoValidationError
@@ -20,7 +20,12 @@ TYPES: dict[Kind, str] = {
     "count": "BIGINT",
     "number": "DOUBLE PRECISION",
 }
-"""What a table that is made here has: as SQLite, PostgreSQL, MySQL, DuckDB, Redshift and Snowflake understand it."""
+"""What a table that is made here has: as SQLite, PostgreSQL, DuckDB, Redshift and Snowflake understand it."""
+
+MYSQL = ("MySQLdb", "pymysql", "mysql")
+"""Its drivers. Not each MySQL, and no MariaDB, takes a moment with its offset, and its ``TIMESTAMP`` may set itself."""
+
+MYSQL_TYPES = {**TYPES, "time": "DATETIME"}
 
 SNAPSHOT = ("account_id", "campaign_id", "conversion_metric_id", "snapshot_at")
 """What the rows of one snapshot of a campaign have in common."""
@@ -54,19 +59,30 @@ def write(sql_conn_id: str, table: str, of: Columns, rows: Sequence[dict[str, An
     value = hook.placeholder
     delete = f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = {value}' for name in SNAPSHOT)}"  # noqa: S608
     insert = f"INSERT INTO {table} ({', '.join(of)}) VALUES ({', '.join(value for _ in of)})"  # noqa: S608
-    snapshots = dict.fromkeys(tuple(row[name] for name in SNAPSHOT) for row in rows)
     with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
         if hook.supports_autocommit:
             hook.set_autocommit(connection, False)
         try:
+            types = TYPES
+            if type(connection).__module__.partition(".")[0] in MYSQL:
+                types, rows = MYSQL_TYPES, [_without_offsets(row, of) for row in rows]
+                cursor.execute("SET time_zone = '+00:00'")
             if create:
-                typed = ", ".join(f"{name} {TYPES[kind]}" for name, kind in of.items())
+                typed = ", ".join(f"{name} {types[kind]}" for name, kind in of.items())
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} ({typed})")
-            for snapshot in snapshots:
+            for snapshot in dict.fromkeys(tuple(row[name] for name in SNAPSHOT) for row in rows):
                 cursor.execute(delete, snapshot)
             if rows:
                 cursor.executemany(insert, [tuple(row[name] for name in of) for row in rows])
             connection.commit()
         except BaseException:
-            connection.rollback()
+            with suppress(Exception):  # a connection that is gone
+                connection.rollback()
             raise
+
+
+def _without_offsets(row: dict[str, Any], of: Columns) -> dict[str, Any]:
+    """The row with its moments, which are all of UTC, as MySQL takes them."""
+    return {
+        name: value.removesuffix("+00:00") if value and of.get(name) == "time" else value for name, value in row.items()
+    }
