@@ -51,6 +51,32 @@ def test_a_query_of_no_rows_imports_none(klaviyo, warehouse):
     assert importing("SELECT mail, plan, orders FROM customers WHERE id < 0").run()["rows"] == 0
 
 
+@pytest.mark.parametrize(
+    "second",
+    ["SELECT mail FROM customers", "(select 1)", "-- two\nvalues (1)", "/* ; */ WITH one AS (SELECT 1) SELECT 2;"],
+)
+def test_rows_of_a_second_statement_are_not_left_out_in_silence(klaviyo, warehouse, second):
+    with pytest.raises(KlaviyoValidationError, match="more than one statement that returns rows"):
+        importing(f"SELECT mail FROM customers WHERE id < 5; {second}", columns={"mail": "email"}).run()
+    assert klaviyo.requests() == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ";",
+        "; -- select 1",
+        "; -- a\n -- select 1",
+        " /* ; select 1 */",
+        " AND mail <> '; select 1'",
+        "; /* a */ INSERT INTO customers (mail) /* b */ SELECT 1",
+    ],
+)
+def test_one_query_is_not_taken_for_two(klaviyo, warehouse, end):
+    result = importing(f"SELECT mail FROM customers WHERE id < 5{end}", columns={"mail": "email"}).run()
+    assert result["accepted"] == 4
+
+
 def test_a_query_that_fails_half_way_leaves_klaviyo_as_it_is(klaviyo, warehouse, capsys):
     sql = "SELECT mail, plan, abs(CASE id WHEN 11000 THEN -9223372036854775807 - 1 ELSE 1 END) AS orders FROM customers"
     with pytest.raises(Exception, match="overflow"):

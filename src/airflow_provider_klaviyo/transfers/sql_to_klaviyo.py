@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ AT_ONCE = 5_000
 
 SYNTAX_ERROR = "42601"
 """PostgreSQL's code, also for a statement without rows: it cannot be a cursor's."""
+
+_QUERY = re.compile(
+    r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(?:select|with|values|table)\b", re.IGNORECASE
+)
+"""The beginning of a statement that has rows, after comments and parentheses."""
 
 
 class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
@@ -64,6 +70,8 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                 f"sql_conn_id is {self.sql_conn_id!r}, whose hook ({type(hook).__name__}) is not for a SQL database.",
                 pointer="sql_conn_id",
             )
+        if _has_two_queries(self.sql):
+            raise _second_statement()
         with _closed(hook.get_conn()) as connection, _closed(_cursor(connection)) as cursor:
             parts = _parts(cursor)
             found = self._first(cursor, parts)
@@ -80,11 +88,7 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                     yield row if isinstance(row, dict) else dict(zip(names, row, strict=True))
                 found = next(parts, ())
             if _has_more(cursor):
-                raise KlaviyoValidationError(
-                    "sql is more than one statement, and the rows of the second would be left out. Give one SELECT; "
-                    "UNION ALL makes one of two.",
-                    pointer="sql",
-                )
+                raise _second_statement()
 
     def _first(self, cursor: Any, parts: Iterator[Sequence[Any]]) -> Sequence[Any]:
         """The query's first rows.
@@ -115,8 +119,27 @@ def _parts(cursor: Any) -> Iterator[Sequence[Any]]:
             yield found
 
 
+def _second_statement() -> KlaviyoValidationError:
+    return KlaviyoValidationError(
+        "sql is more than one statement that returns rows, and those of all but one would be left out. Give one "
+        "SELECT; UNION ALL makes one of two.",
+        pointer="sql",
+    )
+
+
+def _has_two_queries(sql: str) -> bool:
+    """True if two statements have rows. Drivers that do not refuse that return the first one's, as ADBC's for SQLite,
+    or the last one's, as DuckDB's, and say nothing."""
+    if ";" not in sql:
+        return False
+    import sqlparse
+
+    return sum(bool(_QUERY.match(statement)) for statement in sqlparse.split(sql)) > 1
+
+
 def _has_more(cursor: Any) -> bool:
-    """True if another statement has rows, too. A procedure of MySQL ends with a result that has none."""
+    """True if what was executed has more rows: of a procedure that is called. One of MySQL ends with a result that has
+    none."""
     if not hasattr(cursor, "nextset"):
         return False
     try:
