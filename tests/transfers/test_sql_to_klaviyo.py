@@ -11,6 +11,7 @@ from airflow_provider_klaviyo.exceptions import KlaviyoError, KlaviyoValidationE
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
 from tests.support.context import Task
+from tests.support.rendering import refused
 from tests.support.sandbox import LIST
 
 QUERY = "SELECT mail, name AS first_name, plan FROM customers ORDER BY id"
@@ -91,4 +92,13 @@ def test_an_empty_argument_is_refused_when_the_dag_is_imported(name):
 def test_an_argument_that_is_rendered_to_nothing_is_an_error(klaviyo, warehouse, name):
     with pytest.raises(KlaviyoError, match=f"{name} is"):
         importing(**{"sql": QUERY, "parameters": [1], name: "{{ nothing }}"}).run()
+    assert klaviyo.requests() == []
+
+
+@pytest.mark.parametrize("returned", [["SELECT 1", "SELECT 2"], 5])
+def test_a_query_that_is_not_a_text_when_it_is_rendered_is_refused(klaviyo, warehouse, returned):
+    found = refused(
+        lambda sql: SqlToKlaviyoProfilesOperator(task_id="import", sql=sql, sql_conn_id="warehouse"), "sql", returned
+    )
+    assert "give one query, as a text" in str(found)
     assert klaviyo.requests() == []

@@ -70,6 +70,8 @@ class SqlToKlaviyoProfilesOperator(KlaviyoImportTask):
                 f"sql_conn_id is {self.sql_conn_id!r}, whose hook ({type(hook).__name__}) is not for a SQL database.",
                 pointer="sql_conn_id",
             )
+        if not isinstance(self.sql, str):
+            raise KlaviyoValidationError(f"sql is {self.sql!r}; give one query, as a text.", pointer="sql")
         if _has_two_queries(self.sql):
             raise _second_statement()
         with _closed(hook.get_conn()) as connection, _closed(_cursor(connection)) as cursor:
