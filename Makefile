@@ -63,7 +63,8 @@ test-thorough: $(READY)  ## Run the thorough tests, which `make test` leaves out
 	@$(BIN)/$(LIVE) -m "live and thorough" || { echo "Again, alone:"; $(BIN)/$(ALONE) -m live; }
 
 test-all: $(READY)  ## Run all tests, the thorough ones too: an hour or so
-	@$(MAKE) --no-print-directory test test-thorough
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-thorough
 	@echo "make test-all: all tests passed, fast and live"
 
 test-fast: $(READY)  ## Run all tests without an Airflow that runs

@@ -23,11 +23,10 @@ import httpx
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from demo.show import TaskTable, console, task_order, waiting
 from harness.local_airflow import LocalAirflow
-from harness.rest import FINAL_RUN_STATES, POLL_SECONDS, LocalAirflowError
+from harness.rest import FINAL_RUN_STATES, HUNG, POLL_SECONDS, LocalAirflowError
 
 ROOT = Path(__file__).parents[1]
 DAG_ID = "klaviyo_campaign_lifecycle"
-RUN_TIMEOUT_SECONDS = 180
 SAMPLE_ADDRESSES = 3
 
 
@@ -98,7 +97,7 @@ def follow(airflow: LocalAirflow, run_id: str) -> tuple[str, list[dict[str, Any]
             instances = airflow.task_instances(DAG_ID, run_id)
             elapsed = time.monotonic() - started
             table.show(instances, elapsed)
-            if state in FINAL_RUN_STATES or elapsed > RUN_TIMEOUT_SECONDS:
+            if state in FINAL_RUN_STATES or elapsed > HUNG:
                 return state, instances
             time.sleep(POLL_SECONDS)
 

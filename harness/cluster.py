@@ -14,10 +14,9 @@ from typing import Any
 from harness import settings
 from harness.managed import ManagedAirflow, free_port
 from harness.postgres import ACCOUNT, postgres
-from harness.rest import LocalAirflowError
+from harness.rest import HUNG, LocalAirflowError
 
 REDIS = "redis"
-REDIS_SECONDS = 30
 TWICE = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -92,9 +91,9 @@ class Cluster(ManagedAirflow):
             raise LocalAirflowError("redis-server is not installed")
         where = ["--bind", "127.0.0.1", "--port", str(self._redis_port), "--dir", str(self.home.resolve())]
         self._processes.start(REDIS, ["redis-server", *where, "--appendonly", "yes", "--save", ""], self._env)
-        deadline = time.monotonic() + REDIS_SECONDS
+        deadline = time.monotonic() + HUNG
         ask = ["redis-cli", "-p", str(self._redis_port), "ping"]
         while b"PONG" not in subprocess.run(ask, capture_output=True, check=False).stdout:
             if time.monotonic() > deadline:
-                raise LocalAirflowError(self._blame(REDIS, f"does not answer after {REDIS_SECONDS} s"))
+                raise LocalAirflowError(self._blame(REDIS, f"does not answer after {HUNG:.0f} s"))
             time.sleep(0.1)

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.rest import HUNG
+
 ACCOUNT = "postgres"
 """Whom Debian's package makes for the server, which refuses to run as root."""
-
-READY_SECONDS = 30
 
 
 class PostgresMissingError(Exception):
@@ -82,7 +82,7 @@ def _account() -> pwd.struct_passwd:
 
 
 def _wait_ready(programs: Path, directory: str, port: int | None, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + HUNG
     ask = [programs / "pg_isready", "--quiet", "--host", directory, *(("--port", str(port)) if port else ())]
     while subprocess.run(ask, check=False).returncode:
         if server.poll() is not None or time.monotonic() > deadline:

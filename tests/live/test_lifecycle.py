@@ -16,7 +16,7 @@ from packaging.version import Version
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.sandbox.embedded import Sandbox
 from harness.local_airflow import LocalAirflow
-from harness.rest import LocalAirflowError
+from harness.rest import HUNG, LocalAirflowError
 from tests.support.airflow_versions import AIRFLOW
 
 LIFECYCLE = "klaviyo_campaign_lifecycle"
@@ -46,7 +46,7 @@ def calls(sandbox: Sandbox, operation: str) -> list[dict[str, Any]]:
 
 def backfill_again(airflow: LocalAirflow, dag_id: str, first: datetime, last: datetime) -> None:
     """Airflow marks a backfill as done only a while after its last run, and allows one at a time."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + HUNG
     while not all(backfill["completed_at"] for backfill in airflow.get("/backfills", dag_id=dag_id)["backfills"]):
         assert time.monotonic() < deadline
         time.sleep(0.5)

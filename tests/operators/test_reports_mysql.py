@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
 import pymysql
 import pytest
 
-from airflow_provider_klaviyo.operators.reports import KlaviyoCampaignReportOperator
-from tests.support.context import Task
 from tests.support.mariadb import DRIVERS, mariadb, warehouse
-from tests.support.sandbox import DRAFT_EMAIL, Klaviyo
+from tests.support.reporting import report, send
+from tests.support.sandbox import DRAFT_EMAIL
 
 Ask = Callable[[str], list[Any]]
+
+TABLE = "figures"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(params=DRIVERS)
 def ask(request: pytest.FixtureRequest, server: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Asks the database that ``warehouse`` is the connection of, in the zone of Berlin: as its server may be."""
+    """Asks, in UTC, the database that ``warehouse`` is the connection of, whose server is an hour ahead."""
     hooks = warehouse(request.param, server)
     monkeypatch.setattr("airflow_provider_klaviyo.operators.reports.table.BaseHook", hooks)
 
@@ -43,27 +43,9 @@ def ask(request: pytest.FixtureRequest, server: str, monkeypatch: pytest.MonkeyP
     return run
 
 
-def report(**arguments: Any) -> Task:
-    given = {"table": "figures", "sql_conn_id": "warehouse", "create_table": True, **arguments}
-    return Task(
-        lambda: KlaviyoCampaignReportOperator(
-            task_id="report", campaign_ids=DRAFT_EMAIL, conversion_metric="RESQ6t", **given
-        )
-    )
-
-
-def send(klaviyo: Klaviyo) -> datetime:
-    """Send the campaign and let a day pass; return when it was sent, as a server in UTC has it."""
-    klaviyo.send(DRAFT_EMAIL)
-    klaviyo.wait_for_sends()
-    klaviyo.advance(86_400)
-    sent = datetime.fromisoformat(klaviyo.campaign(DRAFT_EMAIL)["send_time"]).astimezone(UTC)
-    return sent.replace(tzinfo=None, microsecond=0)
-
-
 def test_figures_are_typed_and_a_retry_replaces_them(klaviyo, ask):
     sent = send(klaviyo)
-    task = report()
+    task = report(TABLE)
     for _ in range(2):
         assert task.run() == {"table": "figures", "count": 1}
     [(campaign_id, recipients, rate, snapshot_at, send_time)] = ask(
@@ -72,7 +54,7 @@ def test_figures_are_typed_and_a_retry_replaces_them(klaviyo, ask):
     assert campaign_id == DRAFT_EMAIL
     assert recipients == klaviyo.sends(DRAFT_EMAIL)[0]["recipients"]
     assert 0 < rate < 1
-    assert send_time == sent
+    assert send_time == sent.replace(tzinfo=None)
     assert snapshot_at > send_time
 
 
@@ -83,15 +65,15 @@ def test_a_table_of_ones_own_may_have_other_types(klaviyo, ask):
         "send_channel text, conversion_metric_id text, snapshot_at timestamp(3) NULL, campaign_name text, "
         "subject text, template_id text, send_time timestamp NULL, recipients int)"
     )
-    task = report(statistics=["recipients"], create_table=False)
+    task = report(TABLE, statistics=["recipients"], create_table=False)
     task.run()
     task.run()
-    assert ask("SELECT send_time FROM figures") == [(sent,)]
+    assert ask("SELECT send_time FROM figures") == [(sent.replace(tzinfo=None),)]
 
 
 def test_rows_that_the_database_refuses_leave_the_earlier_ones(klaviyo, ask):
     send(klaviyo)
-    task = report()
+    task = report(TABLE)
     task.run()
     ask(
         "CREATE TRIGGER refuses BEFORE INSERT ON figures FOR EACH ROW "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
@@ -18,6 +19,21 @@ def importing(profiles: Any = None, mode: str | None = None, *, deferrable: bool
     if mode is not None:
         given["mode"] = mode
     return Task(lambda: KlaviyoImportProfilesOperator(task_id="import", **given))
+
+
+def properties_of(values: Mapping[str, tuple[str, Any]], importing: Callable[..., Task]) -> dict[str, Any]:
+    """The properties of a profile that one row of a query makes.
+
+    :param values: SQL of each, and what it is to become.
+    """
+    selected = ", ".join(f"{sql} AS {name}" for name, (sql, _) in values.items())
+    columns = {name: f"properties.{name}" for name in values}
+    task = importing(f"SELECT 'a@example.com' AS email, {selected}", columns=columns, timezone="Europe/Berlin")
+    assert task.run()["accepted"] == 1
+    found = profile("a@example.com")
+    assert found is not None
+    properties: dict[str, Any] = found["properties"]
+    return properties
 
 
 def members(list_id: str) -> set[str]:

@@ -16,7 +16,7 @@ import pymysql
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-READY_SECONDS = 120
+from harness.rest import HUNG
 
 DRIVERS = ("pymysql", "mysql.connector")
 """PyMySQL has the cursor classes of MySQLdb; the other one is MySQL's own."""
@@ -85,7 +85,7 @@ def mariadb() -> Iterator[str]:
             start_new_session=True,
         )
         try:
-            deadline = time.monotonic() + READY_SECONDS
+            deadline = time.monotonic() + HUNG
             while not os.path.exists(socket):
                 if running.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("MariaDB did not start")

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.rest import HUNG
+
 REDIS = shutil.which("redis-server")
 
 
@@ -19,7 +21,7 @@ def start_redis(directory: Path) -> subprocess.Popen[bytes]:
         cwd=directory,
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + HUNG
     while not (directory / "socket").exists():
         assert server.poll() is None
         assert time.monotonic() < deadline

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from harness.rest import HUNG
+
 LIST, OTHER_LIST, NOBODY = "Y6nRLr", "WEmgye", "NoOne0"
 TEMPLATE = "RipRmi"
 DRAFT_EMAIL = "01H5QQV9F57XJHJDMD86RX4QM5"
@@ -25,7 +27,7 @@ class Klaviyo:
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": "Klaviyo-API-Key pk_observer", "revision": "2026-04-15"},
-            timeout=10,
+            timeout=HUNG,
             trust_env=False,
         )
 
@@ -67,14 +69,14 @@ class Klaviyo:
 
     def wait_for_late_writes(self) -> None:
         """Until every request that a fault delays has been carried out, whether or not its sender still waits."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + HUNG
         while any(row["fault"] == "delay" and row["status"] is None for row in self.requests()):
             assert time.monotonic() < until
             time.sleep(0.02)
 
     def wait_for_sends(self) -> None:
         """Until nothing is on its way any more, so that whatever was accepted shows among the sends."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + HUNG
         while any(self.status(campaign_id) not in AT_REST for campaign_id in self.all_ids()):
             assert time.monotonic() < until
             time.sleep(0.02)

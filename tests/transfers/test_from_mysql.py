@@ -10,9 +10,9 @@ import pymysql
 import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
 from tests.support.context import Task
+from tests.support.importing import properties_of
 from tests.support.mariadb import DRIVERS, mariadb, warehouse
 from tests.support.memory import MB, grown
 from tests.support.sandbox import LIST
@@ -122,15 +122,8 @@ def test_values_of_each_type_arrive_as_documented(klaviyo, driver):
         "accents": ("'ü😀'", "ü😀"),
         "nothing": ("NULL", None),
     }
-    selected = ", ".join(f"{sql} AS {name}" for name, (sql, _) in values.items())
-    result = importing(
-        f"SELECT 'a@example.com' AS email, {selected}",
-        columns={name: f"properties.{name}" for name in values},
-        timezone="Europe/Berlin",
-    ).run()
-    assert result["accepted"] == 1
-    (profile,) = KlaviyoHook().paginate("get_profiles", query={"filter": 'equals(email,"a@example.com")'})
-    assert profile.attributes["properties"] == {name: value for name, (_, value) in values.items() if value is not None}
+    found = properties_of(values, importing)
+    assert found == {name: value for name, (_, value) in values.items() if value is not None}
 
 
 def test_bytes_are_rejected_row_by_row(klaviyo, driver):

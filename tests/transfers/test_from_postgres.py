@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_klaviyo.exceptions import KlaviyoValidationError
-from airflow_provider_klaviyo.hooks.klaviyo import KlaviyoHook
 from airflow_provider_klaviyo.transfers.sql_to_klaviyo import SqlToKlaviyoProfilesOperator
 from tests.support.context import Task
+from tests.support.importing import profile, properties_of
 from tests.support.memory import MB, grown
 from tests.support.postgres import postgres
 from tests.support.sandbox import LIST
@@ -75,11 +75,6 @@ def driver(request: pytest.FixtureRequest, server: dict[str, Any], monkeypatch: 
     return name
 
 
-def only_profile() -> dict[str, Any]:
-    (found,) = KlaviyoHook().paginate("get_profiles", query={"filter": 'equals(email,"a@example.com")'})
-    return dict(found.attributes)
-
-
 def test_all_rows_of_a_large_table_arrive(klaviyo, driver):
     result = importing(QUERY + " LIMIT 30000", list_ids=LIST).run()
     assert result == {"rows": 30_000, "duplicates": 0, "accepted": 30_000, "rejected": 0}
@@ -122,7 +117,7 @@ def test_a_connection_whose_rows_are_dicts_is_read_like_any_other(klaviyo, drive
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({**server, "extra": {"cursor": cursor}}))
         result = importing("SELECT 'a@example.com' AS mail, 'Ada' AS first_name", columns={"mail": "email"}).run()
         assert result["accepted"] == 1
-        assert only_profile()["first_name"] == "Ada"
+        assert profile("a@example.com")["first_name"] == "Ada"
 
 
 def test_values_of_each_type_arrive_as_documented(klaviyo, driver):
@@ -141,14 +136,7 @@ def test_values_of_each_type_arrive_as_documented(klaviyo, driver):
         "large": ("9007199254740993::bigint", 9007199254740993),
         "nothing": ("NULL::text", None),
     }
-    selected = ", ".join(f"{sql} AS {name}" for name, (sql, _) in values.items())
-    result = importing(
-        f"SELECT 'a@example.com' AS email, {selected}",
-        columns={name: f"properties.{name}" for name in values},
-        timezone="Europe/Berlin",
-    ).run()
-    assert result["accepted"] == 1
-    found = only_profile()["properties"]
+    found = properties_of(values, importing)
     assert found == {name: value for name, (_, value) in values.items() if value is not None}
 
 
